@@ -1,0 +1,147 @@
+"""What the SDK raises. After `init()` nothing here escapes into a training loop.
+
+RunstreamError
+├── SettingsError      a setting or an argument of init() that cannot be used
+├── NoRunError         a module-level call without a run
+├── RunExistsError     resume="never" and the run is there
+├── RunNotFoundError   resume="must" and the run is not there
+├── ArtifactError      use_artifact(...).download() could not do it
+├── LookupFailed       the database gave no answer (retriable)
+├── EventError         a message or an event that cannot be read or written
+│   ├── NotAnEvent         no single-object header
+│   ├── UnknownSchema      a schema this release does not know
+│   ├── EventTruncated     the message ends inside the event
+│   ├── EventUnreadable    the body is not of its schema
+│   └── EventNotEncodable  the fields do not fit the schema
+└── SpoolError         a spool file that cannot be read
+    └── SpoolVersionError
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class RunstreamError(Exception):
+    """Base of every error of this library."""
+
+    retriable = False
+
+
+class SettingsError(RunstreamError, ValueError):
+    """`name` was given `value`, which cannot be used."""
+
+    def __init__(self, name: str, value: object, expected: str) -> None:
+        super().__init__(f"{name}={value!r} cannot be used: {expected}")
+        self.name = name
+        self.value = value
+
+
+class NoRunError(RunstreamError):
+    """A module-level function was called while no run is active in this process."""
+
+    def __init__(self, call: str) -> None:
+        super().__init__(f"runstream.{call} needs a run. Call runstream.init(project=...) first.")
+
+
+class RunExistsError(RunstreamError):
+    """`resume="never"` and a run with this id exists; nothing was written."""
+
+    def __init__(self, run_id: str, where: str) -> None:
+        super().__init__(
+            f"Run {run_id} already exists ({where}) and resume='never'. "
+            "Choose another id=, or resume='allow' to go on with it."
+        )
+        self.run_id = run_id
+
+
+class RunNotFoundError(RunstreamError):
+    """`resume="must"` and no such run is known; nothing was written."""
+
+    def __init__(self, run_id: str, project: str) -> None:
+        super().__init__(
+            f"Run {run_id} does not exist in project {project!r} and resume='must'. "
+            "Check id= and project=, or use resume='allow' to start it."
+        )
+        self.run_id = run_id
+
+
+class ArtifactError(RunstreamError):
+    """An artifact could not be found or fetched; no file was written under its final name."""
+
+
+class LookupFailed(RunstreamError):  # noqa: N818 - reads as what happened
+    """The database at `where` gave no usable answer."""
+
+    retriable = True
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(f"No answer from {where}: {reason}. Check RUNSTREAM_CLICKHOUSE, or start `runstream up`.")
+
+
+class EventError(RunstreamError):
+    """A message or an event that cannot be read or written; deterministic, so trying again is of no use."""
+
+
+class NotAnEvent(EventError):  # noqa: N818 - reads as what happened
+    """The message does not begin with the Avro single-object header."""
+
+    def __init__(self, *, first_bytes: bytes) -> None:
+        super().__init__(f"no Avro single-object header: it begins with {first_bytes[:10].hex(' ') or 'nothing'}")
+        self.first_bytes = first_bytes
+
+
+class UnknownSchema(EventError):  # noqa: N818 - reads as what happened
+    """The fingerprint names no schema of this release: keep the message, a newer release can read it."""
+
+    def __init__(self, *, fingerprint: bytes) -> None:
+        super().__init__(
+            f"no schema with fingerprint {fingerprint.hex()} in this release; keep the message and upgrade runstream"
+        )
+        self.fingerprint = fingerprint
+
+
+class EventTruncated(EventError):  # noqa: N818 - reads as what happened
+    """The message of `size` bytes ends before the event does."""
+
+    def __init__(self, *, kind: str, size: int) -> None:
+        super().__init__(f"{kind} ends early: its {size} bytes do not hold the whole event")
+        self.kind = kind
+        self.size = size
+
+
+class EventUnreadable(EventError):  # noqa: N818 - reads as what happened
+    """The body is not of the schema that its header names."""
+
+    def __init__(self, *, kind: str, reason: str) -> None:
+        super().__init__(f"{kind} cannot be read: {reason}")
+        self.kind = kind
+        self.reason = reason
+
+
+class EventNotEncodable(EventError):  # noqa: N818 - reads as what happened
+    """The fields do not fit the newest schema of `kind`; nothing was written."""
+
+    def __init__(self, *, kind: str, reason: str) -> None:
+        super().__init__(f"{kind} cannot be encoded: {reason}")
+        self.kind = kind
+        self.reason = reason
+
+
+class SpoolError(RunstreamError):
+    """`path` is not a spool that this version can read."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+
+
+class SpoolVersionError(SpoolError):
+    """The segment was written by a newer version of the format."""
+
+    def __init__(self, path: Path, version: int, supported: int) -> None:
+        super().__init__(
+            path,
+            f"format version {version} is newer than the supported {supported}; upgrade with `pip install -U runstream`",
+        )
+        self.version = version
