@@ -13,6 +13,8 @@ RunstreamError
 │   ├── EventTruncated     the message ends inside the event
 │   ├── EventUnreadable    the body is not of its schema
 │   └── EventNotEncodable  the fields do not fit the schema
+├── MessageRefused     a message that the broker will never take
+├── ObjectStoreUnknown no installed store serves this kind of URL
 └── SpoolError         a spool file that cannot be read
     └── SpoolVersionError
 """
@@ -126,6 +128,30 @@ class EventNotEncodable(EventError):  # noqa: N818 - reads as what happened
         super().__init__(f"{kind} cannot be encoded: {reason}")
         self.kind = kind
         self.reason = reason
+
+
+class MessageRefused(RunstreamError):  # noqa: N818 - reads as what happened
+    """The broker will never take this message; a copy is at `kept_at`, and the rest goes on."""
+
+    def __init__(self, *, topic: str, size: int, reason: str, kept_at: Path) -> None:
+        super().__init__(
+            f"{topic} refused a message of {size} bytes ({reason}); it is kept at {kept_at}. "
+            "Raise max.message.bytes of the topic and message.max.bytes of the brokers."
+        )
+        self.topic = topic
+        self.size = size
+        self.kept_at = kept_at
+
+
+class ObjectStoreUnknown(RunstreamError):  # noqa: N818 - reads as what happened
+    """No installed package serves URLs of `scheme`."""
+
+    def __init__(self, *, scheme: str, known: list[str]) -> None:
+        super().__init__(
+            f"no object store for {scheme!r} URLs is installed (found: {', '.join(known) or 'none'}); set RUNSTREAM_S3 to "
+            "file:///dir or http(s)://access:secret@host:port/bucket, and pip install 'runstream[storage]'"
+        )
+        self.scheme = scheme
 
 
 class SpoolError(RunstreamError):
