@@ -148,8 +148,8 @@ class ObjectStoreUnknown(RunstreamError):  # noqa: N818 - reads as what happened
 
     def __init__(self, *, scheme: str, known: list[str]) -> None:
         super().__init__(
-            f"no object store for {scheme!r} URLs is installed (found: {', '.join(known) or 'none'}); set RUNSTREAM_S3 to "
-            "file:///dir or http(s)://access:secret@host:port/bucket, and pip install 'runstream[storage]'"
+            f"no object store for {scheme!r} URLs is installed (found: {', '.join(known) or 'none'}); set "
+            "RUNSTREAM_S3 to file:///dir or http(s)://access:secret@host:port/bucket, and pip install 'runstream[storage]'"
         )
         self.scheme = scheme
 
@@ -168,6 +168,6 @@ class SpoolVersionError(SpoolError):
     def __init__(self, path: Path, version: int, supported: int) -> None:
         super().__init__(
             path,
-            f"format version {version} is newer than the supported {supported}; upgrade with `pip install -U runstream`",
+            f"format version {version} is newer than {supported}: upgrade with `pip install -U runstream`",
         )
         self.version = version

@@ -46,7 +46,7 @@ class Schema:
 
     kind: str
     version: int
-    declaration: Mapping[str, Any]
+    declaration: dict[str, Any]
     parsed: Any
     header: bytes
 
@@ -54,7 +54,7 @@ class Schema:
 class Registry:
     """All versions of all kinds, by kind and by the header of their messages."""
 
-    def __init__(self, declarations: Iterable[tuple[str, int, Mapping[str, Any]]]) -> None:
+    def __init__(self, declarations: Iterable[tuple[str, int, dict[str, Any]]]) -> None:
         self.by_header: dict[bytes, Schema] = {}
         self.latest: dict[str, Schema] = {}
         for kind, version, declaration in sorted(declarations, key=lambda d: d[:2]):
@@ -92,7 +92,8 @@ class Registry:
         body = BytesIO(data)
         body.seek(HEADER_BYTES)
         try:
-            event = fastavro.schemaless_reader(body, schema.parsed, None if schema is latest else latest.parsed)
+            reader_schema = None if schema is latest else latest.parsed
+            event: Any = fastavro.schemaless_reader(body, schema.parsed, reader_schema)
             _check_run_id(event["run_id"])
         except EOFError as error:
             raise EventTruncated(kind=schema.kind, size=len(data)) from error
@@ -117,8 +118,8 @@ def registry() -> Registry:
 def encode(kind: str, event: Mapping[str, Any]) -> bytes:
     """`event` as one Avro single object in the newest schema of `kind`.
 
-    Fields with a default may be left out. Raises EventNotEncodable for an unknown kind, a missing or an unknown field, or a
-    value that its field cannot hold.
+    Fields with a default may be left out. Raises EventNotEncodable for an unknown kind, a missing or an unknown field,
+    or a value that its field cannot hold.
     """
     return registry().encode(kind, event)
 
@@ -126,14 +127,15 @@ def encode(kind: str, event: Mapping[str, Any]) -> bytes:
 def decode(data: bytes) -> tuple[str, dict[str, Any]]:
     """The kind and the fields of one message; fields newer than the message have their defaults.
 
-    `run_id` is the canonical lower-case text of the UUID. Floats come back bit for bit. A length that `data` does not hold
-    costs no memory. Raises NotAnEvent (no single-object header), UnknownSchema (a version this package does not know:
-    keep the message, a newer release can read it), EventTruncated, or EventUnreadable (the body is not of its schema).
+    `run_id` is the canonical lower-case text of the UUID. Floats come back bit for bit. A length that `data` does not
+    hold costs no memory. Raises NotAnEvent (no single-object header), UnknownSchema (a version this package does not
+    know: keep the message, a newer release can read it), EventTruncated, or EventUnreadable (the body is not of its
+    schema).
     """
     return registry().decode(data)
 
 
-def _schema(kind: str, version: int, declaration: Mapping[str, Any]) -> Schema:
+def _schema(kind: str, version: int, declaration: dict[str, Any]) -> Schema:
     # fastavro gives the fingerprint in the byte order of the header, not as the number of the specification.
     header = MARKER + bytes.fromhex(fingerprint(to_parsing_canonical_form(declaration), "CRC-64-AVRO"))
     parsed = fastavro.parse_schema(_without_logical_types(declaration))

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class Message:
     """One event on its way to a topic.
 
-    `topic` is the full name with the prefix; `key` is the run id as 36 ASCII bytes, so that one run stays in order in one
-    partition; `value` is an Avro single object (see `runstream.events`).
+    `topic` is the full name with the prefix; `key` is the run id as 36 ASCII bytes, so that one run stays in order in
+    one partition; `value` is an Avro single object (see `runstream.events`).
     """
 
     topic: str

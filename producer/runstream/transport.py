@@ -12,8 +12,8 @@ class Transport(Protocol):
     """Takes messages and says when each is durable.
 
     Contract:
-    * Messages of one key become durable in the order of their `send()` calls. A message may be delivered more than once,
-      but never before an earlier one of its key was delivered at least once.
+    * Messages of one key and topic become durable in the order of their `send()` calls. A message may be delivered more
+      than once, but never before an earlier one of its key and topic was delivered at least once.
     * Infrastructure errors are the transport's business: it retries for ever and the future stays pending meanwhile.
     * A future fails only when this one message can never be delivered; the transport has then logged it and kept a copy
       (`MessageRefused`). Later messages go on.
