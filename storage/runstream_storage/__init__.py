@@ -1,1 +1,1 @@
-"""Runstream."""
+"""ClickHouse and the object store of Runstream: schema, queries, filters, files."""
