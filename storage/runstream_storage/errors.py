@@ -13,7 +13,6 @@ StorageError
     └── ChecksumMismatch
 """
 
-
 from __future__ import annotations
 
 
