@@ -1,0 +1,326 @@
+"""Writing a spool: rows and events packed into a mapped file, complete the moment the call returns."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import mmap
+import os
+import struct
+import time
+import uuid
+import zlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, SupportsFloat
+
+from runstream.identity import boot_id, host_name, pid_namespace, process_start
+from runstream.spool import (
+    END,
+    END_BODY,
+    END_BYTES,
+    EVENT,
+    EVENT_BODY,
+    FRAME,
+    KEYS,
+    MAX_EVENT_BYTES,
+    RECORD,
+    ROW,
+    Position,
+    SegmentHeader,
+    aligned,
+    hold_lock,
+    segment_numbers,
+    segment_path,
+    writer_dir,
+)
+
+CHECK_EVERY_US = 1_000_000
+RETRY_AFTER_S = 1.0
+MAX_WAITING_EVENTS = 1_000
+FREE = bytes(4)
+
+
+class KeySet:
+    """The metrics of a row in order, with what it takes to pack one."""
+
+    __slots__ = ("length", "metrics", "number", "pack", "segment", "size")
+
+    def __init__(self, number: int, metrics: tuple[str, ...]) -> None:
+        self.number = number
+        self.metrics = metrics
+        row = struct.Struct(f"<IIqq{len(metrics)}d")
+        self.pack = row.pack
+        self.length = row.size
+        self.size = FRAME.size + row.size
+        self.segment = 0
+        """The segment in which these names were last written."""
+
+
+class SpoolWriter:
+    """One process's part of a run, as a directory of segments.
+
+    Not thread-safe: its owner holds a lock around each call. `append_row` and `append_event` raise OSError when there
+    is no room (disk full, directory not writable); then nothing was written, sequences do not move, and a later call
+    tries again, at most once a second. A call cut short by an exception from a signal handler leaves a whole spool.
+    """
+
+    def __init__(
+        self,
+        spool_dir: Path,
+        *,
+        run_id: uuid.UUID,
+        writer_id: int,
+        project: str,
+        attempt: int,
+        rank: int,
+        segment_bytes: int,
+        segment_max_bytes: int,
+        max_bytes: int = 0,
+        allocate: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self.directory = writer_dir(spool_dir, run_id, writer_id)
+        self.run_id = run_id
+        self.writer_id = writer_id
+        self.project = project
+        self.attempt = attempt
+        self.rank = rank
+        self.row_seq = 0
+        self.event_seq = 0
+        self.last_us = 0
+        self.lost_rows = 0
+        """Rows that were in a segment file which somebody removed."""
+        self.closed = False
+        self._next_bytes = segment_bytes
+        self._segment_max_bytes = segment_max_bytes
+        self._max_bytes = max_bytes
+        self._allocate = allocate or _allocate
+        self._map: mmap.mmap | None = None
+        self._fd = -1
+        self._lock_fd = -1
+        self._number = 0
+        self._pos = 0
+        self._limit = 0
+        self._first_row_seq = 0
+        self._check_at = 0
+        self._retry_at = 0.0
+        self._no_room: OSError | None = None
+        self._waiting: list[dict[str, Any]] = []
+
+    @property
+    def position(self) -> Position:
+        """The place behind the last record."""
+        return Position(self._number, self._pos, self.row_seq, self.event_seq)
+
+    @property
+    def waiting_events(self) -> int:
+        """Events in memory because there was no room for them; they go before the next record."""
+        return len(self._waiting)
+
+    def append_row(self, keys: KeySet, step: int, values: Iterable[SupportsFloat]) -> None:
+        """Write one row. Raises struct.error for a value or step that does not fit, and then writes nothing."""
+        now = time.time_ns() // 1000
+        if now >= self._check_at:
+            self._check(now)
+        if now <= self.last_us:
+            now = self.last_us + 1
+        row = keys.pack(ROW, keys.number, step, now, *values)
+        pos = self._pos
+        if keys.segment != self._number or pos + keys.size > self._limit:
+            self._make_room_for_row(keys)
+            pos = self._pos
+        data: Any = self._map
+        if data[pos + 8]:  # an exception hit between this write and the bookkeeping below
+            self._catch_up()
+            self.append_row(keys, step, values)
+            return
+        data[pos : pos + keys.size] = FRAME.pack(keys.length, zlib.crc32(row)) + row
+        self._pos = pos + keys.size
+        self.row_seq += 1
+        self.last_us = now
+
+    def append_event(self, body: dict[str, Any]) -> None:
+        """Write one event, or keep it in memory until there is room.
+
+        Raises ValueError for one of more than MAX_EVENT_BYTES, OSError when too many are kept already.
+        """
+        if len(_encoded(body)) > MAX_EVENT_BYTES:
+            raise ValueError(f"an event of more than {MAX_EVENT_BYTES} bytes: {body.get('type')}")
+        if self._waiting:
+            with contextlib.suppress(OSError):
+                self._rotate(END_BYTES)
+        try:
+            if self._waiting:
+                raise self._no_room or OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._put_event(body)
+        except OSError:
+            if len(self._waiting) >= MAX_WAITING_EVENTS:
+                raise
+            self._waiting.append(body)
+
+    def close(self) -> None:
+        """End the spool; what is preallocated and unused goes back to the disk. Raises OSError without room to do so."""
+        if self.closed:
+            return
+        if self._map is None or self._waiting:
+            self._retry_at = 0.0
+            self._rotate(END_BYTES)
+        self._put(END, 1, END_BODY.pack(self.row_seq, self.event_seq), limit_extra=END_BYTES)
+        self.closed = True
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._fd, self._pos)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Let go of files and memory without a word in the spool, as a forked child must."""
+        if self._map is not None:
+            self._map.close()
+            self._map = None
+        for fd in (self._fd, self._lock_fd):
+            if fd >= 0:
+                os.close(fd)
+        self._fd = self._lock_fd = -1
+        self._limit = 0
+
+    # -- records
+
+    def _put(self, kind: int, argument: int, body: bytes, limit_extra: int = 0) -> None:
+        payload = struct.pack("<II", kind, argument) + body
+        record = FRAME.pack(len(payload), zlib.crc32(payload)) + payload
+        record = record.ljust(aligned(len(record)), b"\0")
+        if self._map is None or self._pos + len(record) > self._limit + limit_extra:
+            self._rotate(len(record))
+        data: Any = self._map
+        if data[self._pos + 8]:
+            self._catch_up()
+            self._put(kind, argument, body, limit_extra)
+            return
+        data[self._pos : self._pos + len(record)] = record
+        self._pos += len(record)
+        self.event_seq += kind == EVENT
+
+    def _put_event(self, body: dict[str, Any]) -> None:
+        now = max(time.time_ns() // 1000, self.last_us + 1)
+        self._put(EVENT, 0, EVENT_BODY.pack(now) + _encoded(body))
+        self.last_us = now
+
+    def _make_room_for_row(self, keys: KeySet) -> None:
+        names = json.dumps(keys.metrics).encode()
+        needed = aligned(RECORD.size + len(names)) + keys.size
+        if self._map is None or self._pos + (needed if keys.segment != self._number else keys.size) > self._limit:
+            self._rotate(needed)
+        if keys.segment != self._number:
+            self._put(KEYS, keys.number, names)
+            keys.segment = self._number
+
+    def _catch_up(self) -> None:
+        """Step over records that are in the file but not in the counters."""
+        data: Any = self._map
+        while self._pos < self._limit:
+            length, _, kind, _ = RECORD.unpack_from(data, self._pos)
+            if length == 0:
+                return
+            if kind in (ROW, EVENT):
+                where = self._pos + RECORD.size + (8 if kind == ROW else 0)
+                self.last_us = max(self.last_us, EVENT_BODY.unpack_from(data, where)[0])
+            self.row_seq += kind == ROW
+            self.event_seq += kind == EVENT
+            self._pos += aligned(FRAME.size + length)
+
+    # -- segments
+
+    def _check(self, now: int) -> None:
+        """Once a second: has somebody removed the file under us?"""
+        self._check_at = now + CHECK_EVERY_US
+        if self._fd >= 0 and os.fstat(self._fd).st_nlink == 0:
+            self.lost_rows += self.row_seq - self._first_row_seq
+            self.abandon()
+
+    def _rotate(self, needed: int) -> None:
+        """Go on in a new segment with room for `needed` bytes, events that waited first."""
+        now = time.monotonic()
+        if self._no_room is not None and now < self._retry_at:
+            raise self._no_room
+        try:
+            self._open(needed)
+        except OSError as error:
+            self._no_room = error
+            self._retry_at = now + RETRY_AFTER_S
+            raise
+        self._no_room = None
+        while self._waiting:
+            self._put_event(self._waiting[0])
+            del self._waiting[0]
+
+    def _open(self, needed: int) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        if self._lock_fd < 0:
+            self._lock_fd = hold_lock(self.directory)
+        header = self._header(self._number + 1)
+        start = len(header)
+        size = max(self._next_bytes, aligned(start + needed + END_BYTES + 4096))
+        self._refuse_above_cap(size)
+        path = segment_path(self.directory, self._number + 1)
+        temporary = path.with_suffix(".new")
+        temporary.unlink(missing_ok=True)
+        fd = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o644)
+        try:
+            self._allocate(fd, size)
+            data = mmap.mmap(fd, size)
+            data[:start] = header
+            temporary.rename(path)
+        except BaseException:
+            os.close(fd)
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+        if self._map is not None:
+            self._put(END, 0, END_BODY.pack(self.row_seq, self.event_seq), limit_extra=END_BYTES)
+            self._map.close()
+            os.close(self._fd)
+        self._map, self._fd = data, fd
+        self._number += 1
+        self._pos, self._limit = start, size - END_BYTES
+        self._first_row_seq = self.row_seq
+        self._next_bytes = min(2 * self._next_bytes, self._segment_max_bytes)
+
+    def _header(self, number: int) -> bytes:
+        pid = os.getpid()
+        return SegmentHeader(
+            run_id=self.run_id,
+            writer_id=self.writer_id,
+            segment=number,
+            attempt=self.attempt,
+            rank=self.rank,
+            pid=pid,
+            process_start=process_start(pid),
+            pid_namespace=pid_namespace(),
+            created_us=time.time_ns() // 1000,
+            boot_id=boot_id(),
+            first_row_seq=self.row_seq,
+            first_event_seq=self.event_seq,
+            project=self.project,
+            host=host_name(),
+        ).pack()
+
+    def _refuse_above_cap(self, size: int) -> None:
+        if not self._max_bytes:
+            return
+        held = sum(segment_path(self.directory, n).stat().st_size for n in segment_numbers(self.directory))
+        if held + size > self._max_bytes:
+            raise OSError(errno.EDQUOT, f"{held} unsent bytes; RUNSTREAM_SPOOL_MAX_BYTES={self._max_bytes} is reached")
+
+
+def _encoded(body: dict[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def _allocate(fd: int, size: int) -> None:
+    """Reserve the blocks now, so that a full disk is an OSError here and never a SIGBUS in a later write."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(fd, 0, size)
+    else:
+        zeros = bytes(1 << 20)
+        for offset in range(0, size, len(zeros)):
+            os.pwrite(fd, zeros[: size - offset], offset)
