@@ -1,0 +1,119 @@
+"""`make bench`: every measurement, printed and written to docs/benchmarks.md, medians and ratios with the machine named.
+
+`python deploy/bench log_cost reads` runs some of them and writes nothing. Real Kafka and ClickHouse are started when a
+measurement needs them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import importlib
+import inspect
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+HERE = Path(__file__).resolve().parent
+DOCUMENT = HERE.parent.parent / "docs" / "benchmarks.md"
+
+TITLES = {
+    "log_cost": "What `log()` costs a training loop",
+    "agent_rate": "The agent: spool to Kafka",
+    "ingest_rate": "Ingest: topic to queryable row, beside a bare insert",
+    "freshness": "From `log()` to queryable",
+    "reads": "Reads and storage",
+}
+Row = tuple[str, str, str]
+
+
+def main(chosen: list[str]) -> int:
+    console = Console()
+    unknown = sorted(set(chosen) - set(TITLES))
+    if unknown:
+        console.print(f"Unknown: {', '.join(unknown)}. There are: {', '.join(TITLES)}.")
+        return 2
+    sys.path.insert(0, str(HERE))
+    results: dict[str, list[Row]] = {}
+    with servers() as given:
+        for name in chosen or TITLES:
+            console.print(f"[bold]{TITLES[name]}[/]  (deploy/bench/{name}.py)")
+            measure = importlib.import_module(name).measure
+            wanted = inspect.signature(measure).parameters
+            results[name] = measure(**{parameter: given[parameter]() for parameter in wanted if parameter in given})
+            console.print(as_table(results[name]))
+    if not chosen:
+        DOCUMENT.write_text(as_document(results))
+        console.print(f"Written to {DOCUMENT}")
+    return 0
+
+
+@contextlib.contextmanager
+def servers() -> Iterator[dict[str, object]]:
+    """Real services by parameter name, each started when first asked for."""
+    from runstream_deploy.dev import open_stack
+
+    with contextlib.ExitStack() as stack, tempfile.TemporaryDirectory(prefix="runstream-bench-") as directory:
+        opened: list[object] = []
+
+        def services() -> object:
+            if not opened:
+                opened.append(stack.enter_context(open_stack(Path(directory))))
+            return opened[0]
+
+        yield {
+            "kafka_bootstrap": lambda: services().kafka,  # type: ignore[attr-defined]
+            "clickhouse_url": lambda: services().clickhouse,  # type: ignore[attr-defined]
+        }
+
+
+def as_table(rows: list[Row]) -> Table:
+    table = Table(show_header=True)
+    for title in ("what", "value", "note"):
+        table.add_column(title, justify="right" if title == "value" else "left")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def as_document(results: dict[str, list[Row]]) -> str:
+    lines = [
+        "# Benchmarks",
+        "",
+        "Written by `make bench`; do not edit. Timings on shared machines are noisy: medians, and ratios of things measured side by",
+        "side in one run, are what to read.",
+        "",
+        f"Machine: {machine()}.",
+        f"Run at {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC, commit {commit()}.",
+    ]
+    for name, rows in results.items():
+        lines += ["", f"## {TITLES[name]}", "", f"`python deploy/bench {name}`", "", "| what | value | note |", "|---|---:|---|"]
+        lines += [f"| {what} | {value} | {note} |" for what, value, note in rows]
+    return "\n".join(lines) + "\n"
+
+
+def machine() -> str:
+    model = "unknown processor"
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                model = line.split(":", 1)[1].strip()
+                break
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{os.cpu_count()} cores of {model}, {memory:.0f} GiB, {platform.system()} {platform.release()}, Python {platform.python_version()}"
+
+
+def commit() -> str:
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True, check=False)  # noqa: S607
+    return done.stdout.strip() or "unknown"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,140 @@
+"""The parts as commands: agent, ingest, UI, migrate, sync."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from runstream_deploy.cli.connection import AsJson, Directory, Url, database_url, settings_of
+from runstream_deploy.cli.exits import FOUND, USAGE, fail, told
+
+
+def agent(directory: Directory = None) -> None:
+    """Ship what training processes spool to Kafka and the object store, as a service.
+
+    One process per data directory. `runstream.init()` starts an agent by itself when a broker is configured; run this one
+    under systemd or as a DaemonSet and set RUNSTREAM_AGENT=external for the jobs.
+
+    Example:
+
+        RUNSTREAM_KAFKA=broker:9092 runstream agent --dir /var/lib/runstream
+    """
+    from runstream.agent.__main__ import main as agent_main
+
+    with told():
+        settings = settings_of(directory)
+        if not settings.kafka:
+            fail("RUNSTREAM_KAFKA is not set: without a broker, `runstream up` reads the spools and no agent is needed.", USAGE)
+        raise typer.Exit(agent_main(["--dir", str(settings.dir), "--stay"]))
+
+
+def ingest() -> None:
+    """Read events from Kafka into ClickHouse, as one worker of the consumer group; start more of them for more cores.
+
+    Example:
+
+        RUNSTREAM_KAFKA=broker:9092 RUNSTREAM_CLICKHOUSE=http://ingest:…@db:8123/runstream runstream ingest
+    """
+    from pydantic import ValidationError
+
+    from runstream_ingest.service import run
+    from runstream_ingest.settings import IngestSettings
+
+    with told():
+        try:
+            settings = IngestSettings()
+        except ValidationError as error:
+            fail("\n".join(f"RUNSTREAM_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()), USAGE)
+        raise typer.Exit(run(settings))
+
+
+def ui(
+    host: Annotated[str, typer.Option(help="Address to listen on; anything but loopback is reachable by others.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8600,
+    clickhouse: Url = None,
+    directory: Directory = None,
+) -> None:
+    """Serve the pages over a ClickHouse.
+
+    Example:
+
+        RUNSTREAM_CLICKHOUSE=http://reader:…@db:8123/runstream runstream ui --port 8600
+    """
+    import dataclasses
+
+    from runstream_ui.server import serve
+
+    with told():
+        settings = settings_of(directory, clickhouse)
+        serve(dataclasses.replace(settings, clickhouse=database_url(settings)), host=host, port=port)
+
+
+def migrate(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be applied; change nothing.")] = False,
+    as_json: AsJson = False,
+    clickhouse: Url = None,
+    directory: Directory = None,
+) -> None:
+    """Bring the database to this release's schema. Safe to repeat; forwards only.
+
+    Example:
+
+        RUNSTREAM_CLICKHOUSE=http://owner:…@db:8123/runstream runstream migrate --dry-run
+    """
+    from runstream_storage.migrate import migrate as apply
+
+    with told():
+        done = apply(database_url(settings_of(directory, clickhouse)), dry_run=dry_run)
+        names = [one.name for one in done]
+        if as_json:
+            typer.echo(json.dumps({"applied": [] if dry_run else names, "pending": names if dry_run else []}))
+        elif names:
+            typer.echo(("Would apply: " if dry_run else "Applied: ") + ", ".join(names))
+        else:
+            typer.echo("The schema is up to date.")
+
+
+def sync(
+    spool: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Data directory whose spools to send; default RUNSTREAM_DIR.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send what dead or offline processes left in a data directory. May be repeated and interrupted at any time.
+
+    Example:
+
+        RUNSTREAM_KAFKA=broker:9092 runstream sync /mnt/from-the-air-gapped-cluster
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+    from runstream.kafka import KafkaTransport
+    from runstream.objects import open_store
+    from runstream.sync import sync as send
+
+    with told():
+        settings = settings_of(str(spool) if spool else None)
+        if not settings.kafka:
+            fail("RUNSTREAM_KAFKA is not set. Without a broker, `runstream up --dir DIR` reads the spools of DIR by itself.", USAGE)
+        if not settings.spool_dir.is_dir():
+            fail(f"{settings.dir} holds no spool/ directory: nothing was ever logged there.", FOUND)
+        bar = Progress(TextColumn("Sending"), BarColumn(), DownloadColumn(), console=Console(stderr=True))
+        with bar:
+            task = bar.add_task("", total=None)
+            report = asyncio.run(
+                send(
+                    settings.dir,
+                    KafkaTransport(settings),
+                    open_store(settings.s3),
+                    progress=lambda done, total: bar.update(task, completed=done, total=total),
+                )
+            )
+        if as_json:
+            typer.echo(json.dumps(report.as_dict()))
+        else:
+            typer.echo(report.summary())
+        if report.left:
+            raise typer.Exit(FOUND)
