@@ -1,8 +1,9 @@
 """Make or refresh a virtual environment of this checkout: `python3 deploy/environment.py .venv requirements/dev.txt`.
 
-Standard library only, because it runs before anything is installed. The lock file pins every package with its hashes; the
-project itself is installed editable. A stamp in the environment holds the digest of what was installed, so that a second call
-costs milliseconds. uv installs when it can be had (it is fetched with pip, pinned); else pip does the same work, slower.
+Standard library only, because it runs before anything is installed. The lock file pins every package with its
+hashes; the project itself is installed editable. A stamp in the environment holds the digest of what was installed, so
+that a second call costs milliseconds. uv installs when it can be had (it is fetched with pip, pinned); else pip does the
+same work, slower.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def main(arguments: list[str]) -> int:
         return 2
     if sys.version_info < OLDEST:
         found = ".".join(map(str, sys.version_info[:3]))
-        print(f"Python {found} is too old: Runstream needs 3.11 or newer. Use `make PYTHON=python3.12 …`.", file=sys.stderr)
+        remedy = "Runstream needs 3.11 or newer. Use `make PYTHON=python3.12 …`."
+        print(f"Python {found} is too old: {remedy}", file=sys.stderr)
         return 2
     target, lock = Path(arguments[0]).absolute(), Path(arguments[1]).absolute()
     wanted = digest(lock, ROOT / "pyproject.toml", Path(__file__))
@@ -51,19 +53,19 @@ def build(target: Path, lock: Path) -> None:
         venv.create(target, with_pip=True, symlinks=True)
     environment = installer_environment()
     pip = [str(python), "-m", "pip", "--disable-pip-version-check"]
-    # A plain `pip install uv` may fail where only a mirror of the locked packages is reachable; pip alone is enough then.
-    fetched = subprocess.run([*pip, "install", "--quiet", UV], env=environment, check=False)  # noqa: S603
+    # This may fail where only a mirror of the locked packages is reachable; pip alone is enough then.
+    fetched = subprocess.run([*pip, "install", "--quiet", UV], env=environment, check=False)
     if fetched.returncode == 0:
         uv = str(target / "bin" / "uv")
         commands = [
             [uv, "pip", "install", "--python", str(python), "--require-hashes", "-r", str(lock)],
             [uv, "pip", "install", "--python", str(python), "--no-deps", "-e", str(ROOT)],
         ]
-        if all(subprocess.run(command, env=environment, check=False).returncode == 0 for command in commands):  # noqa: S603
+        if all(subprocess.run(command, env=environment, check=False).returncode == 0 for command in commands):
             return
         say("uv could not install everything; trying pip")
-    subprocess.run([*pip, "install", "--require-hashes", "-r", str(lock)], env=environment, check=True)  # noqa: S603
-    subprocess.run([*pip, "install", "--no-deps", "-e", str(ROOT)], env=environment, check=True)  # noqa: S603
+    subprocess.run([*pip, "install", "--require-hashes", "-r", str(lock)], env=environment, check=True)
+    subprocess.run([*pip, "install", "--no-deps", "-e", str(ROOT)], env=environment, check=True)
 
 
 def installer_environment() -> dict[str, str]:

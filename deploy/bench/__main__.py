@@ -1,4 +1,4 @@
-"""`make bench`: every measurement, printed and written to docs/benchmarks.md, medians and ratios with the machine named.
+"""`make bench`: every measurement, printed and written to docs/benchmarks.md, with the machine named.
 
 `python deploy/bench log_cost reads` runs some of them and writes nothing. Real Kafka and ClickHouse are started when a
 measurement needs them.
@@ -94,7 +94,15 @@ def as_document(results: dict[str, list[Row]]) -> str:
         f"Run at {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC, commit {commit()}.",
     ]
     for name, rows in results.items():
-        lines += ["", f"## {TITLES[name]}", "", f"`python deploy/bench {name}`", "", "| what | value | note |", "|---|---:|---|"]
+        lines += [
+            "",
+            f"## {TITLES[name]}",
+            "",
+            f"`python deploy/bench {name}`",
+            "",
+            "| what | value | note |",
+            "|---|---:|---|",
+        ]
         lines += [f"| {what} | {value} | {note} |" for what, value, note in rows]
     return "\n".join(lines) + "\n"
 
@@ -107,11 +115,14 @@ def machine() -> str:
                 model = line.split(":", 1)[1].strip()
                 break
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{os.cpu_count()} cores of {model}, {memory:.0f} GiB, {platform.system()} {platform.release()}, Python {platform.python_version()}"
+    system = f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
+    return f"{os.cpu_count()} cores of {model}, {memory:.0f} GiB, {system}"
 
 
 def commit() -> str:
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True, check=False)  # noqa: S607
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True, check=False
+    )
     return done.stdout.strip() or "unknown"
 
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 Url = Annotated[
     str | None,
-    typer.Option("--clickhouse", envvar="RUNSTREAM_CLICKHOUSE", help="http://user:password@host:port/database", show_envvar=True),
+    typer.Option(
+        "--clickhouse", envvar="RUNSTREAM_CLICKHOUSE", help="http://user:password@host:port/database", show_envvar=True
+    ),
 ]
 Directory = Annotated[
     str | None,
@@ -42,6 +44,7 @@ def database_url(settings: Settings) -> str:
     Raises NoDatabase when there is neither.
     """
     from runstream_storage.discovery import find_up
+
     from runstream_deploy.errors import NoDatabase
 
     if settings.clickhouse:

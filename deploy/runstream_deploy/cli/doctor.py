@@ -71,7 +71,11 @@ def examined(check: Check, settings: Settings) -> list[Finding]:
         return list(check(settings))
     except Exception as error:  # noqa: BLE001 - whatever is broken here is what the user asked about
         subject = check.__name__.replace("_", " ")
-        return [Finding(False, subject, f"{type(error).__name__}: {error}", "Mend what the message names, then run this again.")]
+        return [
+            Finding(
+                False, subject, f"{type(error).__name__}: {error}", "Mend what the message names, then run this again."
+            )
+        ]
 
 
 def versions(_: Settings) -> Iterator[Finding]:
@@ -85,7 +89,9 @@ def data_directory(settings: Settings) -> Iterator[Finding]:
     while not existing.exists():
         existing = existing.parent
     if not os.access(existing, os.W_OK | os.X_OK):
-        yield Finding(False, "data directory", f"{settings.dir} cannot be written", "Set RUNSTREAM_DIR to a directory of yours.")
+        yield Finding(
+            False, "data directory", f"{settings.dir} cannot be written", "Set RUNSTREAM_DIR to a directory of yours."
+        )
         return
     free = shutil.disk_usage(existing).free
     remedy = "" if free >= LOW_DISK_BYTES else "Free some space, or set RUNSTREAM_DIR to another disk."
@@ -93,7 +99,7 @@ def data_directory(settings: Settings) -> Iterator[Finding]:
 
 
 def spools(settings: Settings) -> Iterator[Finding]:
-    waiting = [segment for segment in settings.spool_dir.glob("*/*/*.seg")] if settings.spool_dir.is_dir() else []
+    waiting = list(settings.spool_dir.glob("*/*/*.seg")) if settings.spool_dir.is_dir() else []
     if not waiting:
         yield Finding(True, "spools", "nothing waits to be sent")
         return
@@ -132,7 +138,9 @@ def kafka(settings: Settings) -> Iterator[Finding]:
 async def broker_findings(settings: Settings) -> list[Finding]:
     from aiokafka.admin import AIOKafkaAdminClient
 
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, request_timeout_ms=int(BROKER_ANSWERS_WITHIN_S * 1000))
+    admin = AIOKafkaAdminClient(
+        bootstrap_servers=settings.kafka, request_timeout_ms=int(BROKER_ANSWERS_WITHIN_S * 1000)
+    )
     try:
         await asyncio.wait_for(admin.start(), BROKER_ANSWERS_WITHIN_S)
         topics = await asyncio.wait_for(admin.list_topics(), BROKER_ANSWERS_WITHIN_S)
@@ -177,7 +185,12 @@ def clickhouse(settings: Settings) -> Iterator[Finding]:
     ).result_rows
     if windows:
         names = ", ".join(str(row[0]) for row in windows)
-        yield Finding(False, "deduplication", f"no window on: {names}", "Run `runstream migrate`; a retried insert may store rows twice.")
+        yield Finding(
+            False,
+            "deduplication",
+            f"no window on: {names}",
+            "Run `runstream migrate`; a retried insert may store rows twice.",
+        )
     letters = client.query("SELECT count() FROM dead_letters FINAL").result_rows[0][0] if not pending else 0
     if letters:
         remedy = "SELECT * FROM dead_letters shows why; the original bytes are in the topic's .dlq."

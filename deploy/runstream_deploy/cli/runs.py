@@ -15,14 +15,23 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List runs, and look at one.", no_args_is_help=True)
 
-Project = Annotated[list[str] | None, typer.Option("--project", "-p", envvar="RUNSTREAM_PROJECT", help="Only this project; may be repeated. Default: all.")]
+Project = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--project", "-p", envvar="RUNSTREAM_PROJECT", help="Only this project; may be repeated. Default: all."
+    ),
+]
 
 
 @app.command("ls")
 def ls(
     project: Project = None,
-    where: Annotated[str, typer.Option("--filter", "-w", help="Filter language, as in the UI; see docs/filters.md.")] = "",
-    sort: Annotated[str, typer.Option(help="Attribute, config.<param> or last/min/max/first/count(<metric>).")] = "created",
+    where: Annotated[
+        str, typer.Option("--filter", "-w", help="Filter language, as in the UI; see docs/filters.md.")
+    ] = "",
+    sort: Annotated[
+        str, typer.Option(help="Attribute, config.<param> or last/min/max/first/count(<metric>).")
+    ] = "created",
     ascending: Annotated[bool, typer.Option("--asc", help="Smallest first.")] = False,
     column: Annotated[list[str] | None, typer.Option("--column", "-c", help="Show this too; may be repeated.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 25,
@@ -49,7 +58,14 @@ def ls(
         client = connect(database_url(settings_of(directory, clickhouse)))
         chosen = project or [one.name for one in queries.projects(client)]
         page = queries.runs(
-            client, chosen, filter=where, sort=sort, descending=not ascending, limit=limit, offset=offset, columns=columns
+            client,
+            chosen,
+            filter=where,
+            sort=sort,
+            descending=not ascending,
+            limit=limit,
+            offset=offset,
+            columns=columns,
         )
     if as_json:
         rows = [as_document(row) for row in page.rows]
@@ -59,7 +75,10 @@ def ls(
 
     console = Console()
     if not page.total:
-        console.print("No runs yet. Log one with:  import runstream; runstream.init(project='demo').log({'loss': 0.5})", markup=False)
+        console.print(
+            "No runs yet. Log one with:  import runstream; runstream.init(project='demo').log({'loss': 0.5})",
+            markup=False,
+        )
         return
     table = new_table("run", "state", "project", "name", "created", "seconds", *columns, right=("seconds", *columns))
     for row in page.rows:
@@ -67,7 +86,9 @@ def ls(
         created = f"{row.created_at.astimezone():%Y-%m-%d %H:%M}"
         add_row(table, row.run_id[:13], row.state, row.project, row.name, created, f"{row.duration_s:,.0f}", *shown)
     console.print(table)
-    console.print(f"{len(page.rows):,} of {page.matched:,} matching runs, {page.total:,} in all", style="dim", highlight=False)
+    console.print(
+        f"{len(page.rows):,} of {page.matched:,} matching runs, {page.total:,} in all", style="dim", highlight=False
+    )
 
 
 @app.command("show")
@@ -115,7 +136,9 @@ def show(
         "notes": one.notes,
         "host": one.host,
         "user": one.user,
-        "commit": (writer.git.get("commit", "") + (" (dirty)" if writer.git.get("dirty") == "true" else "")) if writer else "",
+        "commit": (writer.git.get("commit", "") + (" (dirty)" if writer.git.get("dirty") == "true" else ""))
+        if writer
+        else "",
         "command": " ".join(writer.command) if writer else "",
     }
     if as_json:
@@ -123,7 +146,11 @@ def show(
             **facts,
             "params": {name: value.value for name, value in params.items()},
             "metrics": {s.metric: {"last": s.last, "min": s.min, "max": s.max, "n": s.n} for s in summaries},
-            "artifacts": [{"role": link.role, "name": link.name, "version": link.artifact.version} for link in artifacts if link.artifact],
+            "artifacts": [
+                {"role": link.role, "name": link.name, "version": link.artifact.version}
+                for link in artifacts
+                if link.artifact
+            ],
         }
         typer.echo(json.dumps(document, default=str))
         return
@@ -141,7 +168,11 @@ def show(
         ),
         (
             new_table("artifact", "version", "type", "role", "bytes", right=("bytes",)),
-            [(a.name, a.artifact.version, a.artifact.type, a.role, f"{a.artifact.size:,}") for a in artifacts if a.artifact],
+            [
+                (a.name, a.artifact.version, a.artifact.type, a.role, f"{a.artifact.size:,}")
+                for a in artifacts
+                if a.artifact
+            ],
         ),
     )
     for table, rows in tables:

@@ -16,8 +16,8 @@ from runstream_deploy.cli.exits import FOUND, USAGE, fail, told
 def agent(directory: Directory = None) -> None:
     """Ship what training processes spool to Kafka and the object store, as a service.
 
-    One process per data directory. `runstream.init()` starts an agent by itself when a broker is configured; run this one
-    under systemd or as a DaemonSet and set RUNSTREAM_AGENT=external for the jobs.
+    One process per data directory. `runstream.init()` starts an agent by itself when a broker is configured; run this
+    one under systemd or as a DaemonSet and set RUNSTREAM_AGENT=external for the jobs.
 
     Example:
 
@@ -28,7 +28,10 @@ def agent(directory: Directory = None) -> None:
     with told():
         settings = settings_of(directory)
         if not settings.kafka:
-            fail("RUNSTREAM_KAFKA is not set: without a broker, `runstream up` reads the spools and no agent is needed.", USAGE)
+            fail(
+                "RUNSTREAM_KAFKA is not set: without a broker, `runstream up` reads the spools and no agent is needed.",
+                USAGE,
+            )
         raise typer.Exit(agent_main(["--dir", str(settings.dir), "--stay"]))
 
 
@@ -40,7 +43,6 @@ def ingest() -> None:
         RUNSTREAM_KAFKA=broker:9092 RUNSTREAM_CLICKHOUSE=http://ingest:…@db:8123/runstream runstream ingest
     """
     from pydantic import ValidationError
-
     from runstream_ingest.service import run
     from runstream_ingest.settings import IngestSettings
 
@@ -48,12 +50,19 @@ def ingest() -> None:
         try:
             settings = IngestSettings()
         except ValidationError as error:
-            fail("\n".join(f"RUNSTREAM_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()), USAGE)
+            fail(
+                "\n".join(
+                    f"RUNSTREAM_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()
+                ),
+                USAGE,
+            )
         raise typer.Exit(run(settings))
 
 
 def ui(
-    host: Annotated[str, typer.Option(help="Address to listen on; anything but loopback is reachable by others.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; anything but loopback is reachable by others.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8600,
     clickhouse: Url = None,
     directory: Directory = None,
@@ -99,7 +108,9 @@ def migrate(
 
 
 def sync(
-    spool: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Data directory whose spools to send; default RUNSTREAM_DIR.")] = None,
+    spool: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="Data directory whose spools to send; default RUNSTREAM_DIR.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Send what dead or offline processes left in a data directory. May be repeated and interrupted at any time.
@@ -110,7 +121,6 @@ def sync(
     """
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
-
     from runstream.kafka import KafkaTransport
     from runstream.objects import open_store
     from runstream.sync import sync as send
@@ -118,7 +128,10 @@ def sync(
     with told():
         settings = settings_of(str(spool) if spool else None)
         if not settings.kafka:
-            fail("RUNSTREAM_KAFKA is not set. Without a broker, `runstream up --dir DIR` reads the spools of DIR by itself.", USAGE)
+            fail(
+                "RUNSTREAM_KAFKA is not set. Without a broker, `runstream up --dir DIR` reads the spools of DIR.",
+                USAGE,
+            )
         if not settings.spool_dir.is_dir():
             fail(f"{settings.dir} holds no spool/ directory: nothing was ever logged there.", FOUND)
         bar = Progress(TextColumn("Sending"), BarColumn(), DownloadColumn(), console=Console(stderr=True))

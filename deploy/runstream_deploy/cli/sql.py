@@ -37,7 +37,7 @@ def sql(
     clickhouse: Url = None,
     directory: Directory = None,
 ) -> None:
-    """Ask the database. The views `v_runs`, `v_points`, `v_params`, `v_summary`, `v_artifacts` and `v_tags` hold everything.
+    """Ask the database. The views v_runs, v_points, v_params, v_summary, v_artifacts and v_tags hold it all.
 
     Reads only: a statement that would change something is refused by the server.
 
@@ -76,7 +76,9 @@ def show_table(url: str, text: str, max_rows: int, max_seconds: float) -> None:
             table.add_row(*(Text(cell(value)) for value in row))
     console.print(table)
     note = f", cut at {max_rows:,}: raise --max-rows or choose another --format" if result.truncated else ""
-    Console(stderr=True).print(f"{result.table.num_rows:,} rows in {result.seconds:.2f} s{note}", style="dim", highlight=False)
+    Console(stderr=True).print(
+        f"{result.table.num_rows:,} rows in {result.seconds:.2f} s{note}", style="dim", highlight=False
+    )
 
 
 def stream(url: str, text: str, clickhouse_format: str, output: Path | None, max_seconds: float) -> None:

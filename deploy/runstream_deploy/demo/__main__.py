@@ -1,7 +1,7 @@
 """`make demo`: start the stack, train a sweep, prove that every point arrived, show where to look.
 
-Environment: `STACK=full` takes real Kafka, ClickHouse and MinIO in place of the embedded engine; `DEMO_EXIT=1` ends after the
-proof instead of serving until Ctrl-C. Exit codes: 0 all points found, 1 a point is missing or a part failed.
+Environment: `STACK=full` takes real Kafka, ClickHouse and MinIO in place of the embedded engine; `DEMO_EXIT=1` ends after
+the proof instead of serving until Ctrl-C. Exit codes: 0 all points found, 1 a point is missing or a part failed.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from runstream_deploy.demo import stacks
-from runstream_deploy.demo.training import Outcome, Trial, sweep, train
+from runstream_deploy.demo.training import Outcome, sweep, train
 
 PROJECT = "digits"
 WORKERS = 2
 ARRIVES_WITHIN_S = 120.0
 
 LEADERBOARD = """
-SELECT r.run_name AS run, s.max AS best, l.last AS loss, p.text AS rate, dateDiff('second', r.created_at, r.ended_at) AS seconds, r.state
+SELECT r.run_name AS run, s.max AS best, l.last AS loss, p.text AS rate,
+       dateDiff('second', r.created_at, r.ended_at) AS seconds, r.state
 FROM v_runs AS r
 JOIN v_summary AS s ON s.project = r.project AND s.run_id = r.run_id AND s.metric = 'val/accuracy'
 JOIN v_summary AS l ON l.project = r.project AND l.run_id = r.run_id AND l.metric = 'val/loss'
@@ -37,6 +38,7 @@ WHERE r.project = {project:String}
 ORDER BY best DESC, loss
 LIMIT 8
 """
+EXAMPLE = "SELECT * FROM v_runs LIMIT 5"
 COUNTS = "SELECT count() AS points, uniqExact(run_id) AS runs FROM v_points WHERE project = {project:String}"
 ENDED = "SELECT countIf(state = 'finished') FROM v_runs WHERE project = {project:String}"
 ARTIFACTS = "SELECT count(), uniqExact(run_id) FROM v_artifacts WHERE project = {project:String}"
@@ -61,17 +63,22 @@ def main() -> int:
 
 def demonstrate(console: Console, stack: str, directory: Path) -> int:
     started_at = time.monotonic()
-    parts = "Kafka, ClickHouse and MinIO" if stack == "full" else "the embedded stack (one process, no server to install)"
+    parts = (
+        "Kafka, ClickHouse and MinIO" if stack == "full" else "the embedded stack (one process, no server to install)"
+    )
     console.print(f"Starting {parts} …")
     start = stacks.full if stack == "full" else stacks.embedded
     with start(directory) as running:
-        console.print(f"  ready after {time.monotonic() - started_at:.1f} s, page at [link={running.ui_url}]{running.ui_url}[/link]")
+        console.print(f"  ready after {time.monotonic() - started_at:.1f} s, page at {running.ui_url}")
         outcomes = train_all(console, running)
         arrived = wait_for_points(console, running, outcomes)
         show_leaderboard(console, running)
         show_counts(console, outcomes, arrived, time.monotonic() - started_at)
         console.print(f"\n  Page   {running.ui_url}/?project={PROJECT}")
-        console.print(f"  SQL    {running.sql_url}   try: RUNSTREAM_DIR={directory} runstream sql 'SELECT * FROM v_runs LIMIT 5'", soft_wrap=True)
+        console.print(
+            f"  SQL    {running.sql_url}   try: RUNSTREAM_DIR={directory} runstream sql {EXAMPLE!r}",
+            soft_wrap=True,
+        )
         if arrived != sum(outcome.points for outcome in outcomes):
             return 1
         if os.environ.get("DEMO_EXIT") != "1":
@@ -105,7 +112,7 @@ def one_thread() -> None:
 
 
 def wait_for_points(console: Console, running: stacks.Running, outcomes: list[Outcome]) -> int:
-    """The points that SQL finds, once all are there, all runs have ended and all artifacts are listed, or time is up."""
+    """The points that SQL finds once all are there, every run has ended and its artifacts are listed; or time is up."""
     wanted = sum(outcome.points for outcome in outcomes)
     limit = time.monotonic() + ARRIVES_WITHIN_S
     found = 0
@@ -133,8 +140,11 @@ def show_leaderboard(console: Console, running: stacks.Running) -> None:
 
 def show_counts(console: Console, outcomes: list[Outcome], found: int, seconds: float) -> None:
     logged = sum(outcome.points for outcome in outcomes)
+    runs = len(outcomes)
     verdict = "[green]equal[/]" if logged == found else "[red]NOT equal[/]"
-    console.print(f"  {len(outcomes)} runs · points logged {logged:,} · points found {found:,} · {verdict} · {seconds:.1f} s in all")
+    console.print(
+        f"  {runs} runs · points logged {logged:,} · points found {found:,} · {verdict} · {seconds:.1f} s in all"
+    )
     if dropped := sum(outcome.dropped for outcome in outcomes):
         console.print(f"  [red]{dropped:,} values were dropped by the training processes")
 

@@ -62,7 +62,7 @@ def full(directory: Path) -> Iterator[Running]:
         }
         logs = directory / "logs"
         logs.mkdir(parents=True, exist_ok=True)
-        subprocess.run(command_line("migrate"), env={**os.environ, **environment}, check=True)  # noqa: S603
+        subprocess.run(command_line("migrate"), env={**os.environ, **environment}, check=True)
         ingest = started(["ingest"], environment, logs / "ingest.log")
         ui = started(["ui", "--port", str(port)], environment, logs / "ui.log")
         with ingest as worker, ui as pages:
@@ -78,7 +78,7 @@ def started(
     """One of our own commands as a process, ended with SIGTERM when the block is left."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a") as errors:
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(
             command_line(*arguments),
             env={**os.environ, **environment},
             stdout=subprocess.PIPE if piped else errors,

@@ -39,7 +39,9 @@ def sweep() -> list[Trial]:
     """24 trials: three widths, four learning rates, two activations."""
     grid = product((16, 48, 128), (0.0003, 0.001, 0.005, 0.02), ("relu", "tanh"))
     return [
-        Trial(hidden=hidden, learning_rate=rate, alpha=1e-4 if index % 2 else 1e-2, activation=activation, seed=index % 3)
+        Trial(
+            hidden=hidden, learning_rate=rate, alpha=1e-4 if index % 2 else 1e-2, activation=activation, seed=index % 3
+        )
         for index, (hidden, rate, activation) in enumerate(grid)
     ]
 
@@ -70,7 +72,11 @@ def train(trial: Trial, project: str) -> Outcome:
     run = runstream.init(
         project=project,
         name=f"mlp-{trial.hidden}-{trial.activation}-lr{trial.learning_rate:g}",
-        config={**asdict(trial), "model": {"family": "mlp", "layers": [trial.hidden]}, "data": {"name": "digits", "rows": len(x_train)}},
+        config={
+            **asdict(trial),
+            "model": {"family": "mlp", "layers": [trial.hidden]},
+            "data": {"name": "digits", "rows": len(x_train)},
+        },
         tags=["digits", trial.activation],
         group=f"hidden-{trial.hidden}",
         job_type="train",
@@ -100,7 +106,9 @@ def train(trial: Trial, project: str) -> Outcome:
             run.log_artifact(picture, name=f"confusion-{run.id}", type="image")
             weights = Path(directory) / "model.pkl"
             weights.write_bytes(pickle.dumps(model))
-            run.log_artifact(weights, name=f"digits-mlp-{trial.hidden}", type="model", metadata={"val_accuracy": accuracy})
+            run.log_artifact(
+                weights, name=f"digits-mlp-{trial.hidden}", type="model", metadata={"val_accuracy": accuracy}
+            )
     return Outcome(run_id=str(run.id), points=points, accuracy=best, dropped=run.dropped)
 
 
