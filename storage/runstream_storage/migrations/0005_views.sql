@@ -1,0 +1,285 @@
+-- Views: what analysts read, and three of our own beneath them.
+--
+-- They hide that a row may be stored more than once, what was deleted, and how a run's state is derived. A predicate on
+-- project or run_id reaches the tables. do_not_merge_across_partitions_select_final is valid because a partition is a
+-- function of the run.
+-- Our own, each one row a run: run_edits (what people set), run_names, and run_states (state and times).
+-- State: the end of the newest attempt's writers once all of them have ended, the worst of them; until then the age of
+-- the last sign of life against the newest one that was ingested. Wall-clock time only caps it, so that one machine
+-- whose clock is ahead cannot make the others look lost. Bits 6 to 55 of a version are microseconds since 2025.
+
+CREATE VIEW IF NOT EXISTS run_edits AS
+SELECT project, run_id,
+       anyIf(value, key = 'name') AS name,
+       anyIf(value, key = 'notes') AS notes,
+       anyIf(value, key = 'group') AS group_name,
+       anyIf(value, key = 'job_type') AS job_type,
+       max(key = 'notes') AS has_notes,
+       max(key = 'group') AS has_group,
+       max(key = 'job_type') AS has_job_type,
+       max(key = 'archived') AS archived,
+       max(key = 'deleted') AS deleted,
+       arraySort(groupArrayIf(substring(key, 5), startsWith(key, 'tag:'))) AS tags
+FROM run_attrs FINAL
+WHERE is_deleted = 0
+GROUP BY project, run_id;
+
+CREATE VIEW IF NOT EXISTS run_names AS
+SELECT r.project AS project, r.run_id AS run_id, if(e.name != '', e.name, r.name) AS run_name, e.deleted AS deleted
+FROM (SELECT project, run_id, name FROM runs FINAL) AS r
+LEFT JOIN run_edits AS e ON e.project = r.project AND e.run_id = r.run_id
+SETTINGS do_not_merge_across_partitions_select_final = 1;
+
+CREATE VIEW IF NOT EXISTS run_states AS
+WITH (SELECT least(max(last_us), toUnixTimestamp64Micro(now64(6))) FROM liveness) AS newest_us
+SELECT project, run_id, newest.1 AS attempt, last_us,
+       (newest.2 = 0 AND newest_end.2 > 0) AS closed,
+       if(closed, toInt64(bitAnd(bitShiftRight(newest_end.2, 6), 1125899906842623)) + 1735689600000000, 0) AS ended_us,
+       multiIf(closed, transform(worst.2, [1, 2, 3, 4], ['finished', 'preempted', 'killed', 'failed'], 'finished'),
+               newest_us - last_us <= 120000000, 'running',
+               newest_us - last_us <= 600000000, 'stale', 'lost') AS state,
+       if(closed, worst.3, 0) AS exit_code,
+       if(closed, worst.4, '') AS reason
+FROM
+(
+    SELECT project, run_id, max(seen_us) AS last_us,
+           max((writer_attempt, is_writer AND end.ver = 0)) AS newest,
+           max((writer_attempt, end.ver)) AS newest_end,
+           max((writer_attempt,
+                transform(end.state, ['finished', 'preempted', 'killed', 'failed'], [1, 2, 3, 4], 0),
+                end.exit_code, end.reason)) AS worst
+    FROM
+    (
+        SELECT project, run_id, 1 AS is_writer, max(attempt) AS writer_attempt, max(last_us) AS seen_us, max(terminal) AS end
+        FROM liveness
+        GROUP BY project, run_id, writer
+        UNION ALL
+        SELECT project, run_id, 0, 0, created_us,
+               CAST((0, '', 0, '', 0), 'Tuple(ver UInt64, state String, exit_code Int32, reason String, metric_seq Int64)')
+        FROM runs
+    )
+    GROUP BY project, run_id
+);
+
+CREATE VIEW IF NOT EXISTS v_runs
+(
+    project     LowCardinality(String) COMMENT 'Project.',
+    run_id      UUID COMMENT 'The run; its first 48 bits are the time of its making.',
+    run_name    String COMMENT 'Name, as last edited.',
+    state       String COMMENT 'running, stale (silent for 2 minutes), lost (10 minutes), finished, failed, killed or preempted.',
+    created_at  DateTime64(6, 'UTC') COMMENT 'First start.',
+    ended_at    Nullable(DateTime64(6, 'UTC')) COMMENT 'End of the newest attempt; NULL while it lives.',
+    last_at     DateTime64(6, 'UTC') COMMENT 'Last sign of life.',
+    duration_s  Float64 COMMENT 'Seconds from the first start to the end, or to the last sign of life.',
+    group_name  String COMMENT 'Group of runs, or empty.',
+    job_type    String COMMENT 'For example train or eval, or empty.',
+    user        String COMMENT 'Who started it.',
+    host        String COMMENT 'Where it was first started.',
+    tags        Array(String) COMMENT 'Tags, sorted.',
+    notes       String COMMENT 'Notes, as last edited.',
+    archived    UInt8 COMMENT '1: hidden from lists, not deleted.',
+    attempts    UInt32 COMMENT 'Starts: 1, and one more for each resume.',
+    exit_code   Int32 COMMENT 'Of the writer that decided the state; 0 while it lives.',
+    reason      String COMMENT 'Why it ended, for people: the exception or signal.',
+    parent_run  String COMMENT 'Run id of the parent, or empty.',
+    external_id String COMMENT 'The id the user chose, or empty.'
+)
+AS
+SELECT r.project AS project, r.run_id AS run_id,
+       if(e.name != '', e.name, r.name) AS run_name,
+       s.state AS state,
+       fromUnixTimestamp64Micro(r.created_us, 'UTC') AS created_at,
+       if(s.closed, fromUnixTimestamp64Micro(s.ended_us, 'UTC'), NULL) AS ended_at,
+       fromUnixTimestamp64Micro(greatest(s.last_us, s.ended_us), 'UTC') AS last_at,
+       greatest(if(s.closed, s.ended_us, s.last_us) - r.created_us, 0) / 1e6 AS duration_s,
+       if(e.has_group, e.group_name, r.group) AS group_name,
+       if(e.has_job_type, e.job_type, r.job_type) AS job_type,
+       r.user AS user, r.host AS host,
+       e.tags AS tags,
+       if(e.has_notes, e.notes, r.notes) AS notes,
+       e.archived AS archived,
+       toUInt32(s.attempt) + 1 AS attempts,
+       s.exit_code AS exit_code, s.reason AS reason,
+       r.parent_run AS parent_run, r.external_id AS external_id
+FROM (SELECT * FROM runs FINAL) AS r
+INNER JOIN run_states AS s ON s.project = r.project AND s.run_id = r.run_id
+LEFT JOIN run_edits AS e ON e.project = r.project AND e.run_id = r.run_id
+WHERE ifNull(e.deleted, 0) = 0
+SETTINGS do_not_merge_across_partitions_select_final = 1
+COMMENT 'One row a run: what it is, how it is doing, who started it.';
+
+CREATE VIEW IF NOT EXISTS v_points
+(
+    project  LowCardinality(String) COMMENT 'Project.',
+    run_id   UUID COMMENT 'The run.',
+    run_name String COMMENT 'Name of the run, as last edited.',
+    metric   LowCardinality(String) COMMENT 'Metric.',
+    rank     UInt32 COMMENT 'Rank of the process in a distributed job, else 0.',
+    step     Int64 COMMENT 'Step.',
+    ts       DateTime64(6, 'UTC') COMMENT 'When it was logged.',
+    value    Float64 COMMENT 'Value; NaN and infinities as they were logged.'
+)
+AS
+SELECT p.project AS project, p.run_id AS run_id, n.run_name AS run_name, p.metric AS metric, p.rank AS rank,
+       p.step AS step, fromUnixTimestamp64Micro(p.ts_us, 'UTC') AS ts, p.value AS value
+FROM (SELECT project, run_id, metric, rank, step, ts_us, value FROM points FINAL) AS p
+LEFT JOIN run_names AS n ON n.project = p.project AND n.run_id = p.run_id
+WHERE ifNull(n.deleted, 0) = 0
+SETTINGS do_not_merge_across_partitions_select_final = 1
+COMMENT 'One row a point: the newest value of each metric, rank and step. Name the project, the run and the metric.';
+
+CREATE VIEW IF NOT EXISTS v_params
+(
+    project  LowCardinality(String) COMMENT 'Project.',
+    run_id   UUID COMMENT 'The run.',
+    run_name String COMMENT 'Name of the run, as last edited.',
+    name     LowCardinality(String) COMMENT 'Param; nested names are joined by a slash.',
+    value    String COMMENT 'Value as text; JSON for lists and the like.',
+    number   Nullable(Float64) COMMENT 'Value of a bool, int or float; NULL for others.',
+    kind     LowCardinality(String) COMMENT 'null, bool, int, float, string, datetime or json.'
+)
+AS
+SELECT p.project AS project, p.run_id AS run_id, n.run_name AS run_name, p.name AS name, p.text AS value,
+       if(p.kind IN ('bool', 'int', 'float'), p.number, NULL) AS number, p.kind AS kind
+FROM (SELECT project, run_id, name, text, number, kind FROM params FINAL WHERE is_deleted = 0) AS p
+LEFT JOIN run_names AS n ON n.project = p.project AND n.run_id = p.run_id
+WHERE ifNull(n.deleted, 0) = 0
+COMMENT 'One row a param of a run: the newest value of run.config.';
+
+CREATE VIEW IF NOT EXISTS v_summary
+(
+    project    LowCardinality(String) COMMENT 'Project.',
+    run_id     UUID COMMENT 'The run.',
+    run_name   String COMMENT 'Name of the run, as last edited.',
+    metric     LowCardinality(String) COMMENT 'Metric.',
+    last       Float64 COMMENT 'Value at the highest step of the newest attempt.',
+    min        Nullable(Float64) COMMENT 'Smallest value, infinities included; NULL when every value is NaN.',
+    max        Nullable(Float64) COMMENT 'Largest value, infinities included; NULL when every value is NaN.',
+    n          UInt64 COMMENT 'Values logged, by all writers of the run.',
+    first      Float64 COMMENT 'Value at the lowest step.',
+    first_step Int64 COMMENT 'Lowest step.',
+    last_step  Int64 COMMENT 'Step of last.',
+    first_at   DateTime64(6, 'UTC') COMMENT 'When the first value was logged.',
+    last_at    DateTime64(6, 'UTC') COMMENT 'When the last value was logged.',
+    n_nan      UInt64 COMMENT 'Values that are NaN.',
+    n_inf      UInt64 COMMENT 'Values that are infinite.'
+)
+AS
+SELECT m.project AS project, m.run_id AS run_id, n.run_name AS run_name, m.metric AS metric,
+       m.newest.4 AS last, if(isNaN(m.smallest), NULL, m.smallest) AS min, if(isNaN(m.largest), NULL, m.largest) AS max,
+       m.logged AS n, m.oldest.3 AS first, m.oldest.1 AS first_step, m.newest.2 AS last_step,
+       fromUnixTimestamp64Micro(m.oldest_us, 'UTC') AS first_at, fromUnixTimestamp64Micro(m.newest_us, 'UTC') AS last_at,
+       m.nans AS n_nan, m.infinities AS n_inf
+FROM
+(
+    SELECT project, run_id, metric, max(last) AS newest, min(min) AS smallest, max(max) AS largest, min(first) AS oldest,
+           min(first_us) AS oldest_us, max(last_us) AS newest_us,
+           sum(n) AS logged, sum(n_nan) AS nans, sum(n_inf) AS infinities
+    FROM
+    (
+        SELECT project, run_id, metric, max(s.last) AS last, min(s.min) AS min, max(s.max) AS max, min(s.first) AS first,
+               min(s.first_us) AS first_us, max(s.last_us) AS last_us, max(s.n) AS n, max(s.n_nan) AS n_nan, max(s.n_inf) AS n_inf
+        FROM metric_summary AS s
+        GROUP BY project, metric, run_id, rank, writer
+    )
+    GROUP BY project, metric, run_id
+) AS m
+LEFT JOIN run_names AS n ON n.project = m.project AND n.run_id = m.run_id
+WHERE ifNull(n.deleted, 0) = 0
+COMMENT 'One row a metric of a run, over all its points and writers.';
+
+CREATE VIEW IF NOT EXISTS v_tags
+(
+    project  LowCardinality(String) COMMENT 'Project.',
+    run_id   UUID COMMENT 'The run.',
+    run_name String COMMENT 'Name of the run, as last edited.',
+    tag      String COMMENT 'Tag.',
+    actor    String COMMENT 'Who set it, or empty.'
+)
+AS
+SELECT t.project AS project, t.run_id AS run_id, n.run_name AS run_name, substring(t.key, 5) AS tag, t.actor AS actor
+FROM (SELECT project, run_id, key, actor FROM run_attrs FINAL WHERE is_deleted = 0 AND startsWith(key, 'tag:')) AS t
+LEFT JOIN run_names AS n ON n.project = t.project AND n.run_id = t.run_id
+WHERE ifNull(n.deleted, 0) = 0
+COMMENT 'One row a tag of a run.';
+
+CREATE VIEW IF NOT EXISTS v_artifacts
+(
+    project     LowCardinality(String) COMMENT 'Project.',
+    run_id      UUID COMMENT 'The run that first logged this version.',
+    run_name    String COMMENT 'Name of that run, as last edited.',
+    name        String COMMENT 'Artifact.',
+    version     String COMMENT 'v0, v1, ... in the order of logging.',
+    digest      String COMMENT 'sha256 of the list of files: the identity of the content.',
+    type        String COMMENT 'For example model or dataset.',
+    aliases     Array(String) COMMENT 'Names that point at this version, sorted; the newest version has latest.',
+    size        UInt64 COMMENT 'Bytes of all files.',
+    files       Array(Tuple(path String, sha256 String, size UInt64, mime String)) COMMENT 'Its files.',
+    created_at  DateTime64(6, 'UTC') COMMENT 'When it was first logged.',
+    metadata    String COMMENT 'JSON object.',
+    description String COMMENT 'For people.'
+)
+AS
+SELECT a.project AS project, a.run_id AS run_id, n.run_name AS run_name, a.name AS name,
+       concat('v', toString(a.place - 1)) AS version, a.digest AS digest, a.type AS type,
+       arraySort(arrayDistinct(arrayConcat(l.aliases, if(a.place = a.places, ['latest'], [])))) AS aliases,
+       a.size AS size, a.files AS files, fromUnixTimestamp64Micro(a.created_us, 'UTC') AS created_at,
+       a.metadata AS metadata, a.description AS description
+FROM
+(
+    SELECT *, row_number() OVER (PARTITION BY project, name ORDER BY created_us, ver, digest) AS place,
+           count() OVER (PARTITION BY project, name) AS places
+    FROM artifacts FINAL
+) AS a
+LEFT JOIN
+(
+    SELECT project, name, digest, groupArray(alias) AS aliases
+    FROM artifact_aliases FINAL
+    WHERE is_deleted = 0 AND alias != 'latest'
+    GROUP BY project, name, digest
+) AS l ON l.project = a.project AND l.name = a.name AND l.digest = a.digest
+LEFT JOIN run_names AS n ON n.project = a.project AND n.run_id = a.run_id
+COMMENT 'One row a version of an artifact. It outlives the run that made it.';
+
+CREATE VIEW IF NOT EXISTS v_writers
+(
+    project        LowCardinality(String) COMMENT 'Project.',
+    run_id         UUID COMMENT 'The run.',
+    run_name       String COMMENT 'Name of the run, as last edited.',
+    writer         UInt64 COMMENT 'One process that wrote to the run.',
+    attempt        UInt16 COMMENT '0 for the first start of the run, 1 more at each resume.',
+    rank           UInt32 COMMENT 'Rank of the process in a distributed job, else 0.',
+    started_at     DateTime64(6, 'UTC') COMMENT 'Start of the process.',
+    last_at        DateTime64(6, 'UTC') COMMENT 'Last sign of life.',
+    state          String COMMENT 'How it ended; empty until it has.',
+    exit_code      Int32 COMMENT 'Exit code, once it ended.',
+    reason         String COMMENT 'Why it ended, for people.',
+    rows           Int64 COMMENT 'Calls of log() that it made or that were sent so far; -1 unknown.',
+    user           String COMMENT 'Who ran it.',
+    host           String COMMENT 'Where.',
+    pid            Int64 COMMENT 'Process id there.',
+    command        Array(String) COMMENT 'Command line.',
+    cwd            String COMMENT 'Working directory.',
+    python         String COMMENT 'Version of Python.',
+    platform       String COMMENT 'Operating system.',
+    client_version String COMMENT 'Version of the library.',
+    git            Map(String, String) COMMENT 'commit, branch, remote, dirty, root.',
+    environment    Map(String, String) COMMENT 'Environment variables that may be kept, masked.',
+    machine        Map(String, String) COMMENT 'cpu_count, memory_bytes, gpu, ...',
+    packages       Map(String, String) COMMENT 'Installed packages and their versions.'
+)
+AS
+SELECT w.project AS project, w.run_id AS run_id, n.run_name AS run_name, w.writer AS writer, w.attempt AS attempt,
+       w.rank AS rank, fromUnixTimestamp64Micro(w.started_us, 'UTC') AS started_at,
+       fromUnixTimestamp64Micro(greatest(l.last_us, w.started_us), 'UTC') AS last_at,
+       l.terminal.state AS state, l.terminal.exit_code AS exit_code, l.terminal.reason AS reason,
+       if(l.terminal.ver > 0 AND l.terminal.metric_seq >= 0, l.terminal.metric_seq, l.metric_seq) AS rows,
+       w.user AS user, w.host AS host, w.pid AS pid, w.command AS command, w.cwd AS cwd, w.python AS python,
+       w.platform AS platform, w.client_version AS client_version, w.git AS git, w.environment AS environment,
+       w.machine AS machine, w.packages AS packages
+FROM (SELECT * FROM writers FINAL) AS w
+LEFT JOIN (SELECT * FROM liveness FINAL) AS l ON l.project = w.project AND l.run_id = w.run_id AND l.writer = w.writer
+LEFT JOIN run_names AS n ON n.project = w.project AND n.run_id = w.run_id
+WHERE ifNull(n.deleted, 0) = 0
+SETTINGS do_not_merge_across_partitions_select_final = 1
+COMMENT 'One row a process of a run: where and how it ran, and how it ended.';
