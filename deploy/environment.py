@@ -2,8 +2,8 @@
 
 Standard library only, because it runs before anything is installed. The lock file pins every package with its
 hashes; the project itself is installed editable. A stamp in the environment holds the digest of what was installed, so
-that a second call costs milliseconds. uv installs when it can be had (it is fetched with pip, pinned); else pip does the
-same work, slower.
+that a second call costs milliseconds. uv installs when it can be had (fetched with pip, pinned); else pip does the same
+work, slower.
 """
 
 from __future__ import annotations

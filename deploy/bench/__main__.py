@@ -87,8 +87,8 @@ def as_document(results: dict[str, list[Row]]) -> str:
     lines = [
         "# Benchmarks",
         "",
-        "Written by `make bench`; do not edit. Timings on shared machines are noisy: medians, and ratios of things measured side by",
-        "side in one run, are what to read.",
+        "Written by `make bench`; do not edit. Timings on shared machines are noisy: medians, and ratios of things",
+        "measured side by side in one run, are what to read.",
         "",
         f"Machine: {machine()}.",
         f"Run at {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC, commit {commit()}.",

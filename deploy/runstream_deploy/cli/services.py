@@ -121,9 +121,10 @@ def sync(
     """
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
-    from runstream.kafka import KafkaTransport
     from runstream.objects import open_store
     from runstream.sync import sync as send
+
+    from runstream.kafka import KafkaTransport
 
     with told():
         settings = settings_of(str(spool) if spool else None)

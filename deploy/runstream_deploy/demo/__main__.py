@@ -1,7 +1,7 @@
 """`make demo`: start the stack, train a sweep, prove that every point arrived, show where to look.
 
-Environment: `STACK=full` takes real Kafka, ClickHouse and MinIO in place of the embedded engine; `DEMO_EXIT=1` ends after
-the proof instead of serving until Ctrl-C. Exit codes: 0 all points found, 1 a point is missing or a part failed.
+`STACK=full` takes real Kafka, ClickHouse and MinIO in place of the embedded engine; `DEMO_EXIT=1` ends after the
+proof instead of serving until Ctrl-C. Exit codes: 0 all points found, 1 a point is missing or a part failed.
 """
 
 from __future__ import annotations
