@@ -1,0 +1,174 @@
+"""Runs one request on a handle of its own. Blocking: the endpoint calls each step in a worker thread."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from runstream_deploy.embedded.engine import Engine, Handle
+from runstream_deploy.embedded.errors import QueryError
+from runstream_deploy.embedded.formats import STREAMED
+from runstream_deploy.embedded.request import Request
+from runstream_deploy.embedded.statement import SELECTING, SESSION, Statement, check_reading
+
+PIECE_BYTES = 1 << 20
+
+
+@dataclass(slots=True)
+class Summary:
+    """The numbers of the X-ClickHouse-Summary header."""
+
+    read_rows: int = 0
+    read_bytes: int = 0
+    written_rows: int = 0
+    written_bytes: int = 0
+    result_rows: int = 0
+    result_bytes: int = 0
+    elapsed_s: float = 0.0
+
+    def add(self, result: Any, size: int = 0) -> None:
+        self.read_rows += result.storage_rows_read() or 0
+        self.read_bytes += result.storage_bytes_read() or 0
+        self.written_rows += result.rows_written()
+        self.written_bytes += result.bytes_written()
+        self.result_rows += result.rows_read() if size else 0
+        self.result_bytes += size
+        self.elapsed_s = max(self.elapsed_s, result.elapsed())
+
+    def header(self) -> str:
+        values = {
+            "read_rows": self.read_rows,
+            "read_bytes": self.read_bytes,
+            "written_rows": self.written_rows,
+            "written_bytes": self.written_bytes,
+            "total_rows_to_read": self.read_rows,
+            "result_rows": self.result_rows,
+            "result_bytes": self.result_bytes,
+            "elapsed_ns": int(self.elapsed_s * 1e9),
+        }
+        return json.dumps({name: str(value) for name, value in values.items()})
+
+
+@dataclass(slots=True)
+class Execution:
+    """From `open` to `close`; the steps in between run one after the other, in any thread."""
+
+    engine: Engine
+    request: Request
+    statement: Statement
+    tag: str
+    summary: Summary = field(default_factory=Summary)
+    _handle: Handle | None = None
+    _inserter: Any = None
+    _stream: Any = None
+
+    def open(self) -> None:
+        """Checks the statement and prepares the handle. Raises QueryError."""
+        if self.statement.kind in SESSION:
+            raise QueryError(
+                344,
+                "SUPPORT_IS_DISABLED",
+                "There are no sessions here: send settings and the database as URL parameters.",
+            )
+        self._handle = handle = self.engine.open()
+        if self.request.database != "default":
+            handle.use(self.request.database)
+        handle.set_all({"log_comment": self.tag})
+        if not self.request.user.is_owner:
+            check_reading(self.statement.sql)
+            check_reading(self._normalised(handle))
+            self.engine.for_reader(handle)
+            handle.set_all(self.request.settings)
+        else:
+            handle.set_all(self.request.settings)
+            if self.request.is_get:
+                handle.set_all({"readonly": "2"})
+
+    def _normalised(self, handle: Handle) -> bytes:
+        """The statement as the engine's own parser writes it: what it reads is what is checked."""
+        text = self.statement.sql.decode("utf-8", "surrogateescape")
+        if not text.isascii() and any("\udc80" <= letter <= "\udcff" for letter in text):
+            raise QueryError(62, "SYNTAX_ERROR", "The statement is not valid UTF-8.")
+        escaped = text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+        result = handle.query("SELECT formatQuery({sql:String})", "RawBLOB", {"sql": escaped})
+        return bytes(result.bytes())
+
+    def pieces(self) -> Iterator[bytes]:
+        """The answer, as the engine gives it. Raises QueryError, also in between."""
+        handle, sql = self._ready(), _text(self.statement.sql)
+        name = self.statement.format or self.request.default_format
+        if self.statement.kind not in SELECTING or name.lower() not in STREAMED:
+            result = handle.query(sql, name, self.request.parameters)
+            size = result.size()
+            self.summary.add(result, size)
+            if size <= PIECE_BYTES:
+                yield result.bytes() or b""
+                return
+            view = memoryview(result.get_memview().view())
+            for start in range(0, size, PIECE_BYTES):
+                yield bytes(view[start : start + PIECE_BYTES])
+            return
+        self._stream = stream = handle.stream(sql, name, self.request.parameters)
+        while (result := _fetch(stream)) is not None:
+            piece = result.bytes()
+            self.summary.add(result, len(piece))
+            yield piece
+        self._stream = None
+
+    def begin_insert(self) -> None:
+        """Opens the insert whose data `append` takes. Raises QueryError."""
+        handle, statement = self._ready(), self.statement
+        handle.set_all({f"param_{name}": value for name, value in self.request.parameters.items()})
+        head = statement.sql[: statement.head_end].decode("utf-8", "replace")
+        self._inserter = handle.insert(head, statement.format or "Values")
+
+    def append(self, data: bytes) -> None:
+        try:
+            self._inserter.append(data)
+        except RuntimeError as error:
+            raise QueryError.from_engine(str(error)) from None
+
+    def finish_insert(self) -> None:
+        """Commits; when this returns the rows are on disk as the engine keeps them. Raises QueryError."""
+        inserter, self._inserter = self._inserter, None
+        try:
+            result = inserter.finish()
+        except RuntimeError as error:
+            raise QueryError.from_engine(str(error)) from None
+        self.summary.written_rows = self.summary.read_rows = result.rows_written
+        self.summary.written_bytes = self.summary.read_bytes = result.bytes_written
+        self.summary.elapsed_s = result.elapsed
+
+    def close(self) -> None:
+        """Cancels what has not ended and closes the handle."""
+        try:
+            for open_work in (self._inserter, self._stream):
+                if open_work is not None:
+                    open_work.close()
+        except RuntimeError:
+            pass  # the statement failed already, which its caller has been told
+        finally:
+            self._inserter = self._stream = None
+            if self._handle is not None:
+                self._handle.close()
+                self._handle = None
+
+    def _ready(self) -> Handle:
+        assert self._handle is not None
+        return self._handle
+
+
+def _fetch(stream: Any) -> Any:
+    try:
+        return stream.fetch()
+    except RuntimeError as error:
+        raise QueryError.from_engine(str(error)) from None
+
+
+def _text(sql: bytes) -> str | bytes:
+    try:
+        return sql.decode("utf-8")
+    except UnicodeDecodeError:
+        return sql
