@@ -1,0 +1,233 @@
+"""The transport to Kafka: one idempotent producer that never gives up.
+
+aiokafka's idempotent producer retries a batch for as long as the error is one of infrastructure, and the broker refuses
+what would come out of order. What is left to do here: to connect when the broker comes up late, to start a new producer
+when the old one is broken for good (all that is not acknowledged goes again, in order), and to put aside the
+one message that the broker will never take.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import random
+import time
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    InvalidMessageError,
+    KafkaError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    UnknownTopicOrPartitionError,
+)
+
+from runstream.errors import MessageRefused
+from runstream.kafka_options import KafkaOptions
+from runstream.kafka_topics import MAX_MESSAGE_BYTES, create_missing_topics
+from runstream.messages import Message
+
+log = logging.getLogger(__name__)
+LINGER_MS = 50
+BATCH_BYTES = 1 << 20
+"""Largest batch of several messages; a broker with default limits takes it too."""
+REQUEST_TIMEOUT_MS = 30_000
+BACKOFF_S = (0.1, 2.0)
+_REFUSALS = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidMessageError)
+
+
+@dataclass(slots=True, eq=False)
+class _Pending:
+    message: Message
+    future: asyncio.Future[None]
+    alone: bool = False
+    """Was in a batch that the broker refused: the next time it goes in a batch of its own."""
+
+
+class _Broken(Exception):
+    """This producer will not deliver the rest."""
+
+
+class KafkaTransport:
+    """`runstream.transport.Transport` over Kafka.
+
+    `refused_dir` keeps messages that the broker will never take, as `<time_us>-<topic>-<run id>.avro`. Memory: what was
+    sent and is not acknowledged, once here and, while a request is under way, once more compressed.
+    """
+
+    def __init__(self, options: KafkaOptions, topic_prefix: str, refused_dir: Path) -> None:
+        self.acknowledged_messages = 0
+        self.refused_messages = 0
+        self.connected = False
+        self._options = options
+        self._topic_prefix = topic_prefix
+        self._refused_dir = refused_dir
+        self._unacknowledged: dict[_Pending, None] = {}
+        self._queue: deque[_Pending] = deque()
+        self._wake = asyncio.Event()
+        self._broken: KafkaError | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begins to connect; returns at once."""
+        self._task = asyncio.create_task(self._run(), name="runstream-kafka")
+
+    def send(self, message: Message) -> asyncio.Future[None]:
+        """See `Transport.send`."""
+        pending = _Pending(message, asyncio.get_running_loop().create_future())
+        self._unacknowledged[pending] = None
+        self._queue.append(pending)
+        self._wake.set()
+        return pending.future
+
+    async def flush(self) -> None:
+        """See `Transport.flush`."""
+        while self._unacknowledged:
+            await asyncio.wait([next(reversed(self._unacknowledged)).future])
+
+    async def close(self) -> None:
+        """See `Transport.close`."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    # -- one producer after another
+
+    async def _run(self) -> None:
+        failures = 0
+        while True:
+            producer = None
+            try:
+                producer = await self._connect()
+                failures = 0
+                await self._feed(producer)
+            except Exception as error:  # whatever it is, the spool is still to be delivered
+                failures += 1
+                wait = min(BACKOFF_S[1], BACKOFF_S[0] * 2 ** min(failures, 10)) * random.uniform(0.5, 1)  # noqa: S311
+                expected = isinstance(error, KafkaError | OSError | _Broken)
+                text = f"kafka {self._options.bootstrap}: {_text(error)}; again in {wait:.1f} s"
+                log.log(logging.WARNING if expected else logging.ERROR, text, exc_info=not expected)
+                await asyncio.sleep(wait)
+            finally:
+                self.connected = False
+                if producer is not None:
+                    await asyncio.shield(_abandon(producer))
+            self._queue = deque(self._unacknowledged)
+            self._broken = None
+
+    async def _connect(self) -> AIOKafkaProducer:
+        await create_missing_topics(self._topic_prefix, self._options)
+        producer = AIOKafkaProducer(
+            **self._options.client_arguments(),
+            client_id="runstream-agent",
+            acks="all",
+            enable_idempotence=True,
+            compression_type=None if self._options.compression == "none" else self._options.compression,
+            linger_ms=LINGER_MS,
+            max_batch_size=BATCH_BYTES,
+            max_request_size=MAX_MESSAGE_BYTES,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            metadata_max_age_ms=60_000,
+        )
+        # aiokafka gives up a batch whose partition had no leader for the length of a request's timeout, and later
+        # batches would overtake it. With idempotence nothing else expires; nor may this.
+        producer._message_accumulator._batch_ttl = math.inf
+        try:
+            await producer.start()
+        except BaseException:
+            await asyncio.shield(_abandon(producer))
+            raise
+        self.connected = True
+        log.info("kafka %s: connected", self._options.bootstrap)
+        return producer
+
+    async def _feed(self, producer: AIOKafkaProducer) -> None:
+        while True:
+            while self._queue:
+                self._raise_if_broken()
+                pending = self._queue[0]
+                if pending.alone:
+                    await producer.flush()
+                    self._raise_if_broken()
+                if await self._hand_over(producer, pending):
+                    self._queue.popleft()
+                if pending.alone:
+                    await producer.flush()
+            self._raise_if_broken()
+            self._wake.clear()
+            await self._wake.wait()
+
+    async def _hand_over(self, producer: AIOKafkaProducer, pending: _Pending) -> bool:
+        """Whether the producer has taken `pending`, or it has been put aside."""
+        message = pending.message
+        try:
+            acknowledged = await producer.send(message.topic, message.value, message.key, headers=list(message.headers))
+        except MessageSizeTooLargeError as error:
+            self._refuse(pending, error)
+        except KafkaTimeoutError:
+            return False  # the batch before it is still under way
+        except UnknownTopicOrPartitionError:
+            await create_missing_topics(self._topic_prefix, self._options)
+            raise
+        else:
+            acknowledged.add_done_callback(lambda done: self._settle(producer, pending, done))
+        return True
+
+    def _settle(self, producer: AIOKafkaProducer, pending: _Pending, done: asyncio.Future[object]) -> None:
+        error = None if done.cancelled() else done.exception()
+        if pending not in self._unacknowledged or producer._closed:
+            return
+        if done.cancelled() or error is not None:
+            if isinstance(error, _REFUSALS):
+                if pending.alone:
+                    self._refuse(pending, error)
+                pending.alone = True
+            self._broken = self._broken or (error if isinstance(error, KafkaError) else KafkaError(repr(error)))
+            self._wake.set()
+            return
+        del self._unacknowledged[pending]
+        self.acknowledged_messages += 1
+        if not pending.future.done():
+            pending.future.set_result(None)
+
+    def _raise_if_broken(self) -> None:
+        if self._broken is not None:
+            raise _Broken(_text(self._broken)) from self._broken
+
+    def _refuse(self, pending: _Pending, error: BaseException) -> None:
+        message = pending.message
+        kept_at = (
+            self._refused_dir
+            / f"{time.time_ns() // 1000}-{message.topic}-{message.key.decode('ascii', 'replace')}.avro"
+        )
+        self._refused_dir.mkdir(parents=True, exist_ok=True)
+        kept_at.write_bytes(message.value)
+        self.refused_messages += 1
+        refused = MessageRefused(topic=message.topic, size=message.size, reason=_text(error), kept_at=kept_at)
+        log.error("%s", refused)
+        del self._unacknowledged[pending]
+        if not pending.future.done():
+            pending.future.set_exception(refused)
+
+
+async def _abandon(producer: AIOKafkaProducer) -> None:
+    """Ends `producer` without waiting for its batches: what they hold goes again with the next one."""
+    sender = producer._sender.sender_task
+    if sender is not None:
+        sender.cancel()
+    await producer.client.close()
+    if sender is not None:
+        await asyncio.wait([sender], timeout=REQUEST_TIMEOUT_MS / 1000)
+    producer._closed = True
+    producer._message_accumulator.fail_all(KafkaError("this producer is abandoned"))
+
+
+def _text(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -1,0 +1,84 @@
+"""How to reach the brokers, and what topics to make there."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from runstream.errors import SettingsError
+
+PREFIX = "RUNSTREAM_KAFKA_"
+COMPRESSIONS = ("none", "gzip", "snappy", "lz4", "zstd")
+PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaOptions:
+    """The `RUNSTREAM_KAFKA_<FIELD>` variables; `bootstrap` is `RUNSTREAM_KAFKA` itself."""
+
+    bootstrap: str
+    """`host:port,host:port`."""
+    partitions: int = 12
+    """Partitions of a topic that does not exist yet; one run stays in one partition."""
+    replication: int = -1
+    """Copies of a topic that does not exist yet; -1: what the brokers have as default."""
+    compression: str = "lz4"
+    security_protocol: str = "PLAINTEXT"
+    sasl_mechanism: str = "PLAIN"
+    """PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."""
+    user: str = ""
+    password: str = ""
+    ca_file: str = ""
+    """PEM file with the authority that signed the brokers' certificates; empty: those of the system."""
+
+    @classmethod
+    def from_client_options(cls, bootstrap: str, variables: Mapping[str, str]) -> KafkaOptions:
+        """Reads `Settings.client_options`. Raises SettingsError for a value that cannot be used."""
+        values: dict[str, Any] = {}
+        for field in fields(cls):
+            variable = PREFIX + field.name.upper()
+            text = variables.get(variable, "").strip()
+            if not text or field.name == "bootstrap":
+                continue
+            if isinstance(field.default, int):
+                values[field.name] = _number(variable, text)
+            else:
+                values[field.name] = text
+        options = cls(bootstrap=bootstrap, **values)
+        if options.compression not in COMPRESSIONS:
+            raise SettingsError(PREFIX + "COMPRESSION", options.compression, "one of " + ", ".join(COMPRESSIONS))
+        if options.security_protocol not in PROTOCOLS:
+            raise SettingsError(
+                PREFIX + "SECURITY_PROTOCOL", options.security_protocol, "one of " + ", ".join(PROTOCOLS)
+            )
+        if options.partitions < 1:
+            raise SettingsError(PREFIX + "PARTITIONS", options.partitions, "1 or more")
+        return options
+
+    def client_arguments(self) -> dict[str, Any]:
+        """What every aiokafka client (producer, consumer, admin) needs to connect."""
+        arguments: dict[str, Any] = {
+            "bootstrap_servers": self.bootstrap,
+            "security_protocol": self.security_protocol,
+        }
+        if self.security_protocol.endswith("SSL"):
+            arguments["ssl_context"] = ssl.create_default_context(cafile=self.ca_file or None)
+        if self.security_protocol.startswith("SASL"):
+            arguments |= {
+                "sasl_mechanism": self.sasl_mechanism,
+                "sasl_plain_username": self.user,
+                "sasl_plain_password": self.password,
+            }
+        return arguments
+
+    def __repr__(self) -> str:
+        return f"KafkaOptions({self.bootstrap}, {self.security_protocol})"
+
+
+def _number(variable: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise SettingsError(variable, text, "a whole number") from None

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from runstream.errors import MessageRefused, SettingsError
+from runstream.kafka import KafkaTransport
+from runstream.kafka_options import KafkaOptions
+from runstream.kafka_topics import create_missing_topics, topics_of
+from runstream.messages import Message
+
+KEY = b"019a0000-0000-7000-8000-000000000001"
+
+
+def options(kafka: Any) -> KafkaOptions:
+    return KafkaOptions(kafka.bootstrap, partitions=2)
+
+
+@asynccontextmanager
+async def transport_to(kafka: Any, prefix: str, directory: Path) -> AsyncIterator[KafkaTransport]:
+    transport = KafkaTransport(options(kafka), prefix, directory / "refused")
+    await transport.start()
+    try:
+        yield transport
+    finally:
+        await transport.close()
+
+
+async def stored(bootstrap: str, topic: str) -> list[tuple[bytes, bytes]]:
+    """Key and value of every message of `topic`, each partition in order."""
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]
+        consumer.unsubscribe()
+        consumer.assign(partitions)
+        ends = await consumer.end_offsets(partitions)
+        out = []
+        for partition in partitions:
+            await consumer.seek_to_beginning(partition)
+        while any([await consumer.position(partition) < ends[partition] for partition in partitions]):
+            batches = await consumer.getmany(timeout_ms=500)
+            out += [(record.key, record.value) for records in batches.values() for record in records]
+        return out
+    finally:
+        await consumer.stop()
+
+
+def message(prefix: str, number: int, size: int = 100, key: bytes = KEY) -> Message:
+    return Message(f"{prefix}.metrics", key, number.to_bytes(8, "big").ljust(size, b"."))
+
+
+@pytest.mark.kafka
+async def test_messages_arrive_once_and_in_order_of_their_key(kafka: Any, topic_prefix: str, tmp_path: Path) -> None:
+    keys = [str(uuid.uuid4()).encode() for _ in range(5)]
+    async with transport_to(kafka, topic_prefix, tmp_path) as transport:
+        futures = [transport.send(message(topic_prefix, i, 10_000, keys[i % 5])) for i in range(500)]
+        await asyncio.wait_for(transport.flush(), 60)
+        assert all(future.done() and future.exception() is None for future in futures)
+    records = await stored(kafka.bootstrap, f"{topic_prefix}.metrics")
+    for start, key in enumerate(keys):
+        numbers = [int.from_bytes(value[:8], "big") for other, value in records if other == key]
+        assert numbers == list(range(start, 500, 5))
+
+
+@pytest.mark.kafka
+async def test_missing_topics_are_made_with_room_for_large_messages(kafka: Any, tmp_path: Path) -> None:
+    prefix = f"made-{uuid.uuid4().hex[:8]}"
+    async with transport_to(kafka, prefix, tmp_path) as transport:
+        await asyncio.wait_for(transport.send(message(prefix, 1, 5_000_000)), 60)
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    await admin.start()
+    try:
+        names = {topic.name for topic in topics_of(prefix, options(kafka))}
+        assert names <= set(await admin.list_topics())
+        described = await admin.describe_topics([f"{prefix}.metrics"])
+        assert len(described[0]["partitions"]) == 2
+        assert await create_missing_topics(prefix, options(kafka)) == []
+        resource = ConfigResource(ConfigResourceType.TOPIC, f"{prefix}.control")
+        (response,) = await admin.describe_configs([resource])
+        settings = {entry[0]: entry[1] for entry in response.resources[0][4]}
+        assert settings["retention.ms"] == "-1"
+        assert settings["message.timestamp.type"] == "LogAppendTime"
+    finally:
+        await admin.close()
+
+
+@pytest.mark.kafka
+async def test_a_message_that_the_broker_never_takes_is_kept_and_the_rest_goes_on(kafka: Any, tmp_path: Path) -> None:
+    prefix = f"small-{uuid.uuid4().hex[:8]}"
+    topics = topics_of(prefix, options(kafka))
+    for topic in topics:
+        topic.topic_configs["max.message.bytes"] = "20000"
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    await admin.start()
+    await admin.create_topics(topics)
+    await admin.close()
+    async with transport_to(kafka, prefix, tmp_path) as transport:
+        noise = bytes(range(256)) * 1000
+        large = Message(f"{prefix}.metrics", KEY, uuid.uuid4().bytes * 4 + noise)
+        incompressible = Message(f"{prefix}.metrics", KEY, b"".join(uuid.uuid4().bytes for _ in range(4000)))
+        futures = [transport.send(message(prefix, i)) for i in range(3)]
+        refused = transport.send(incompressible)
+        compressible = transport.send(large)
+        futures += [transport.send(message(prefix, i)) for i in range(3, 6)]
+        await asyncio.wait_for(transport.flush(), 60)
+        assert transport.refused_messages == 1
+        error = refused.exception()
+        assert isinstance(error, MessageRefused)
+        assert error.kept_at.read_bytes() == incompressible.value
+        assert compressible.exception() is None
+        assert all(future.exception() is None for future in futures)
+    values = [value for _, value in await stored(kafka.bootstrap, f"{prefix}.metrics")]
+    numbers = [int.from_bytes(value[:8], "big") for value in values if len(value) == 100]
+    assert [number for place, number in enumerate(numbers) if number not in numbers[:place]] == list(range(6))
+
+
+async def test_closing_does_not_wait_for_a_broker_that_is_not_there(tmp_path: Path, unused_tcp_port: int) -> None:
+    transport = KafkaTransport(KafkaOptions(f"127.0.0.1:{unused_tcp_port}"), "x", tmp_path)
+    await transport.start()
+    future = transport.send(message("x", 1))
+    await asyncio.sleep(0.3)
+    await asyncio.wait_for(transport.close(), 5)
+    assert not future.done()
+
+
+def test_options_come_from_the_environment() -> None:
+    found = KafkaOptions.from_client_options(
+        "a:1",
+        {
+            "RUNSTREAM_KAFKA_PARTITIONS": "3",
+            "RUNSTREAM_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+            "RUNSTREAM_KAFKA_USER": "u",
+            "RUNSTREAM_KAFKA_PASSWORD": "secret",
+        },
+    )
+    arguments = found.client_arguments()
+    assert (found.partitions, arguments["sasl_plain_username"]) == (3, "u")
+    assert arguments["ssl_context"] is not None
+    assert "secret" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("PARTITIONS", "many"), ("COMPRESSION", "rar"), ("SECURITY_PROTOCOL", "x")]
+)
+def test_an_option_that_cannot_be_used_names_its_variable(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"RUNSTREAM_KAFKA_{name}"):
+        KafkaOptions.from_client_options("a:1", {f"RUNSTREAM_KAFKA_{name}": value})
