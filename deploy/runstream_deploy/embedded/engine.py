@@ -1,8 +1,8 @@
 """The in-process ClickHouse engine: one owner process a directory, a fresh handle for each statement.
 
 Measured (2 cores, chdb 4.4): opening a handle, setting it up for a reader, `SELECT 1` and closing it takes 1.6 ms;
-handles run in parallel and release the interpreter lock (a 59 s query beside it left other queries at 2.6 ms and a sleeping
-Python thread at 3 ms), so statements do not share handles and no setting outlives its statement.
+handles run in parallel and release the interpreter lock (a 59 s query beside it left other queries at 2.6 ms and a
+sleeping Python thread at 3 ms), so statements do not share handles and no setting outlives its statement.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Errors of the embedded stack.
 
-EmbeddedError
+EmbeddedError (a DeployError)
 ├── EngineBusy            another process owns the data directory
 ├── EngineBroken          the engine could not open the data directory
 ├── DirectoryUnusable     the data directory cannot be written
@@ -15,6 +15,8 @@ import re
 from http import HTTPStatus
 from pathlib import Path
 
+from runstream_deploy.errors import DeployError
+
 CODE = re.compile(r"Code: (\d+)\. DB::Exception: ")
 NAME = re.compile(r"\(([A-Z][A-Z0-9_]+)\)\s*$")
 
@@ -25,7 +27,7 @@ MALFORMED = (6, 26, 27, 38, 41, 42, 43, 44, 53, 57, 62, 69, 70, 72, 85, 117, 130
 FORBIDDEN = (164, 192, 193, 194, 195, 291, 452, 497, 512, 516)
 
 
-class EmbeddedError(Exception):
+class EmbeddedError(DeployError):
     """Base of everything the embedded stack raises on purpose; the text says what to do."""
 
 

@@ -1,7 +1,7 @@
 """One HTTP request in ClickHouse's protocol, read into what the engine needs.
 
-https://clickhouse.com/docs/interfaces/http: the statement is the `query` parameter and then the body; `param_<name>` are
-query parameters; `database`, `default_format`, … are the protocol's; every other parameter is a setting.
+https://clickhouse.com/docs/interfaces/http: the statement is the `query` parameter and then the body; `param_<name>`
+are query parameters; `database`, `default_format`, … are the protocol's; every other parameter is a setting.
 """
 
 from __future__ import annotations
