@@ -1,8 +1,8 @@
 """How long a point takes from `log()` to being found by SQL, through a real agent, broker, worker and ClickHouse.
 
-A trainer logs 100 metrics a row at a fixed pace, 100,000 points a second in all, and keeps the wall-clock time of each row.
-Meanwhile ClickHouse is asked again and again for the newest step of that run; a row's delay ends with the first answer that
-holds it, so each figure includes the polling interval (the query itself and a pause of 5 ms).
+A trainer logs 100 metrics a row at a fixed pace, 100,000 points a second in all, and keeps the wall-clock time of each
+row. Meanwhile ClickHouse is asked again and again for the newest step of that run; a row's delay ends with the first
+answer that holds it, so each figure includes the polling interval (the query itself and a pause of 5 ms).
 """
 
 from __future__ import annotations
