@@ -1,0 +1,1 @@
+"""Where the tests' Kafka, ClickHouse, S3 and browser come from; `docs/development.md` explains the tiers."""
