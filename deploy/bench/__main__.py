@@ -58,19 +58,19 @@ def main(chosen: list[str]) -> int:
 @contextlib.contextmanager
 def servers() -> Iterator[dict[str, object]]:
     """Real services by parameter name, each started when first asked for."""
-    from runstream_deploy.dev import open_stack
+    from runstream_deploy.dev import Stack
 
     with contextlib.ExitStack() as stack, tempfile.TemporaryDirectory(prefix="runstream-bench-") as directory:
-        opened: list[object] = []
+        services = Stack(Path(directory) / "services", only=("kafka", "clickhouse"), tethered=True)
 
-        def services() -> object:
-            if not opened:
-                opened.append(stack.enter_context(open_stack(Path(directory))))
-            return opened[0]
+        def variable(name: str) -> str:
+            if not services.environment():
+                stack.enter_context(services)
+            return services.environment()[name]
 
         yield {
-            "kafka_bootstrap": lambda: services().kafka,  # type: ignore[attr-defined]
-            "clickhouse_url": lambda: services().clickhouse,  # type: ignore[attr-defined]
+            "kafka_bootstrap": lambda: variable("RUNSTREAM_KAFKA"),
+            "clickhouse_url": lambda: variable("RUNSTREAM_CLICKHOUSE"),
         }
 
 

@@ -110,8 +110,9 @@ def delays_of(logged: list[float], seen: list[tuple[int, float]]) -> list[float]
 
 
 if __name__ == "__main__":
-    from runstream_deploy.dev import open_stack
+    from runstream_deploy.dev import Stack
 
-    with tempfile.TemporaryDirectory() as place, open_stack(Path(place)) as stack:
-        for row in measure(stack.kafka, stack.clickhouse):
+    with tempfile.TemporaryDirectory() as place, Stack(Path(place) / "services", tethered=True) as stack:
+        variables = stack.environment()
+        for row in measure(variables["RUNSTREAM_KAFKA"], variables["RUNSTREAM_CLICKHOUSE"]):
             print(*row, sep="  ")

@@ -38,8 +38,8 @@ def settings_of(directory: str | None = None, clickhouse: str | None = None) -> 
     return Settings.from_env(environment)
 
 
-def database_url(settings: Settings) -> str:
-    """`RUNSTREAM_CLICKHOUSE`, or the endpoint of the running `runstream up`.
+def database_url(settings: Settings, *, owner: bool = False) -> str:
+    """`RUNSTREAM_CLICKHOUSE`, or the endpoint of the running `runstream up`: its reader, or its `owner`, who may write.
 
     Raises NoDatabase when there is neither.
     """
@@ -52,7 +52,7 @@ def database_url(settings: Settings) -> str:
     running = find_up(settings.dir)
     if running is None:
         raise NoDatabase(directory=settings.dir)
-    return running.database_url
+    return running.database_url if owner else running.sql_url
 
 
 def open_client(environment: Mapping[str, str]) -> Client:

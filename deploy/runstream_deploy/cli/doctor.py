@@ -166,7 +166,7 @@ def clickhouse(settings: Settings) -> Iterator[Finding]:
     from runstream_storage.connection import ClickHouseSettings, connect
     from runstream_storage.migrate import migrate
 
-    url = database_url(settings)
+    url = database_url(settings, owner=True)
     started = time.time()
     client = connect(url)
     version, seconds = client.query("SELECT version(), toFloat64(now64(3))").result_rows[0]

@@ -97,7 +97,7 @@ def migrate(
     from runstream_storage.migrate import migrate as apply
 
     with told():
-        done = apply(database_url(settings_of(directory, clickhouse)), dry_run=dry_run)
+        done = apply(database_url(settings_of(directory, clickhouse), owner=True), dry_run=dry_run)
         names = [one.name for one in done]
         if as_json:
             typer.echo(json.dumps({"applied": [] if dry_run else names, "pending": names if dry_run else []}))

@@ -50,16 +50,13 @@ def embedded(directory: Path) -> Iterator[Running]:
 @contextlib.contextmanager
 def full(directory: Path) -> Iterator[Running]:
     """Real servers from `runstream dev`, our ingest worker and UI in processes of their own."""
-    from runstream_deploy.dev import free_port, open_stack
+    from runstream_deploy.dev import Stack
+    from runstream_deploy.dev.ports import free_ports
+    from runstream_storage.connection import ClickHouseSettings
 
-    with open_stack(directory / "services") as services:
-        port = free_port()
-        environment = {
-            "RUNSTREAM_DIR": str(directory / "data"),
-            "RUNSTREAM_KAFKA": services.kafka,
-            "RUNSTREAM_CLICKHOUSE": services.clickhouse,
-            "RUNSTREAM_S3": services.s3,
-        }
+    with Stack(directory / "services", tethered=True) as services:
+        (port,) = free_ports(1)
+        environment = {"RUNSTREAM_DIR": str(directory / "data"), **services.environment()}
         logs = directory / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         subprocess.run(command_line("migrate"), env={**os.environ, **environment}, check=True)
@@ -68,7 +65,8 @@ def full(directory: Path) -> Iterator[Running]:
         with ingest as worker, ui as pages:
             url = f"http://127.0.0.1:{port}"
             wait_for_page(url, pages, logs / "ui.log")
-            yield Running(url, services.clickhouse.split("@")[-1], environment, (worker, pages))
+            sql_url = ClickHouseSettings.from_url(environment["RUNSTREAM_CLICKHOUSE"]).safe_url
+            yield Running(url, sql_url, environment, (worker, pages))
 
 
 @contextlib.contextmanager
