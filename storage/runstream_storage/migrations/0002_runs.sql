@@ -4,6 +4,7 @@
 --   runs, writers, liveness: read by project, or by run.
 --   run_attrs: one row per attribute, so that two people who edit different attributes of a run do not undo each other.
 --   params, summary_values: the runs table filters and sorts all runs by one name, so name stands before run_id.
+-- Marks are close together (index_granularity), because pages read a few runs out of many.
 -- `runs` keeps the earliest start of a run: its version column counts backwards.
 
 CREATE TABLE IF NOT EXISTS runs
@@ -25,7 +26,7 @@ CREATE TABLE IF NOT EXISTS runs
 ENGINE = ReplacingMergeTree(keep)
 PARTITION BY toYYYYMM(UUIDv7ToDateTime(run_id, 'UTC'))
 ORDER BY (project, run_id)
-SETTINGS non_replicated_deduplication_window = 10000;
+SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 1024;
 
 CREATE TABLE IF NOT EXISTS writers
 (
@@ -52,7 +53,7 @@ CREATE TABLE IF NOT EXISTS writers
 ENGINE = ReplacingMergeTree(ver)
 PARTITION BY toYYYYMM(UUIDv7ToDateTime(run_id, 'UTC'))
 ORDER BY (project, run_id, writer)
-SETTINGS non_replicated_deduplication_window = 10000;
+SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 1024;
 
 CREATE TABLE IF NOT EXISTS run_attrs
 (
@@ -66,7 +67,7 @@ CREATE TABLE IF NOT EXISTS run_attrs
 )
 ENGINE = ReplacingMergeTree(ver)
 ORDER BY (project, run_id, key)
-SETTINGS non_replicated_deduplication_window = 10000;
+SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 1024;
 
 CREATE TABLE IF NOT EXISTS liveness
 (
@@ -82,7 +83,7 @@ CREATE TABLE IF NOT EXISTS liveness
 ENGINE = AggregatingMergeTree
 PARTITION BY toYYYYMM(UUIDv7ToDateTime(run_id, 'UTC'))
 ORDER BY (project, run_id, writer)
-SETTINGS non_replicated_deduplication_window = 10000;
+SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 1024;
 
 CREATE TABLE IF NOT EXISTS params
 (
@@ -128,4 +129,4 @@ CREATE TABLE IF NOT EXISTS metric_defs
 )
 ENGINE = ReplacingMergeTree(ver)
 ORDER BY (project, run_id, pattern)
-SETTINGS non_replicated_deduplication_window = 10000;
+SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 1024;

@@ -112,7 +112,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """One process that wrote to the run. `state` is empty until it ended; `rows` counts its log() calls, -1: unknown."""
+    """One process that wrote to the run. `state` is empty until it ended; `rows` counts its log() calls, -1 unknown."""
 
     writer: int
     attempt: int
@@ -182,7 +182,7 @@ class Curve:
 
     Arrays of the same length, in order of x. x is steps; microseconds since 1970 for x='time'; microseconds since the
     run's start for 'relative'. A stretch without finite values has NaN in lo and hi; n_nan, n_pos and n_neg count the
-    NaN, +inf and -inf in each. `exact` says that each stretch is one step, so that lo and hi are the logged value itself.
+    NaN, +inf and -inf in each. `exact` says that each stretch is one x, so that lo and hi are the logged value itself.
     """
 
     run_id: str

@@ -1,0 +1,170 @@
+"""Runs with just the columns that a filter, a sort key and a page need: one row a run, each table read once."""
+
+# ruff: noqa: S608 - what is put into the text are names of ours and placeholders, never a value
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from runstream_storage.filters.columns import ATTRIBUTES
+from runstream_storage.filters.terms import Subject
+
+PARAM_TABLES = {"config": "params", "summary": "summary_values"}
+
+# Attribute: the joins it needs and its expression. r: runs, e: run_edits, s: run_states.
+EXPRESSIONS: dict[str, tuple[str, str]] = {
+    "name": ("e", "if(e.name != '', e.name, r.name)"),
+    "state": ("s", "s.state"),
+    "tags": ("e", "e.tags"),
+    "created": ("", "r.created_us"),
+    "ended": ("s", "s.ended_us"),
+    "updated": ("s", "greatest(s.last_us, s.ended_us)"),
+    "duration": ("s", "(greatest(if(s.closed, s.ended_us, s.last_us) - r.created_us, 0) / 1e6)"),
+    "group": ("e", "if(e.has_group, e.group_name, r.group)"),
+    "job_type": ("e", "if(e.has_job_type, e.job_type, r.job_type)"),
+    "user": ("", "r.user"),
+    "host": ("", "r.host"),
+    "notes": ("e", "if(e.has_notes, e.notes, r.notes)"),
+    "project": ("", "toString(r.project)"),
+    "id": ("", "toString(r.run_id)"),
+    "external_id": ("", "r.external_id"),
+    "parent": ("", "r.parent_run"),
+    "attempts": ("s", "(toUInt32(s.attempt) + 1)"),
+    "exit_code": ("s", "s.exit_code"),
+    "reason": ("s", "s.reason"),
+    "archived": ("e", "e.archived"),
+}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A column as SQL: `present` is its test for a value, `kind` is set for params, `number` and `text` its forms."""
+
+    present: str
+    number: str = ""
+    text: str = ""
+    kind: str = ""
+
+
+@dataclass
+class Selection:
+    """Collects columns and parameters, then renders FROM and WHERE.
+
+    `archived` includes runs that people put away; deleted ones are never there.
+    """
+
+    projects: Sequence[str]
+    archived: bool = False
+    parameters: dict[str, object] = field(default_factory=dict)
+    _joins: set[str] = field(default_factory=set)
+    _params: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
+    _metrics: dict[str, str] = field(default_factory=dict)
+    _counts: dict[str, str] = field(default_factory=dict)
+
+    def bind(self, value: object, type_name: str) -> str:
+        """A placeholder for `value`, sent beside the query and never part of its text."""
+        name = f"p{len(self.parameters)}"
+        self.parameters[name] = value
+        return f"{{{name}:{type_name}}}"
+
+    def column(self, subject: Subject) -> Reference:
+        """The column `subject` names; the table it needs will be joined."""
+        if subject.kind == "attribute":
+            return self._attribute(subject.name)
+        if subject.kind == "metric":
+            return self._metric(subject)
+        key = (subject.kind, subject.names)
+        alias = self._params.setdefault(key, f"c{len(self._params)}")
+        value = f"{subject.kind}.{alias}"
+        return Reference(
+            present=f"{value}.1 NOT IN ('', 'null')", kind=f"{value}.1", text=f"{value}.2", number=f"{value}.3"
+        )
+
+    def _attribute(self, name: str) -> Reference:
+        join, expression = EXPRESSIONS[name]
+        if join:
+            self._joins.add(join)
+        kind = ATTRIBUTES[name][0]
+        if kind == "tags":
+            return Reference(present=f"notEmpty({expression})", text=expression)
+        if kind in {"text", "state"}:
+            return Reference(present=f"{expression} != ''", text=expression)
+        return Reference(present=f"{expression} > 0" if name == "ended" else "1", number=expression)
+
+    def _metric(self, subject: Subject) -> Reference:
+        if subject.aggregate == "count":
+            alias = self._counts.setdefault(subject.name, f"n{len(self._counts)}")
+            return Reference(present=f"counts.{alias} > 0", number=f"toFloat64(counts.{alias})")
+        alias = self._metrics.setdefault(subject.name, f"m{len(self._metrics)}")
+        value, has = f"metrics.{alias}_{subject.aggregate}", f"metrics.{alias}_has > 0"
+        if subject.aggregate == "last":
+            return Reference(present=has, number=f"{value}.4")
+        if subject.aggregate == "first":
+            return Reference(present=has, number=f"{value}.3")
+        return Reference(present=f"({has} AND NOT isNaN({value}))", number=value)
+
+    def sources(self) -> str:
+        """FROM with all joins, and WHERE without the filter."""
+        projects = self.bind(list(self.projects), "Array(String)")
+        on = "ON {0}.project = r.project AND {0}.run_id = r.run_id"
+        parts = [f"FROM (SELECT * FROM runs FINAL WHERE project IN {projects}) AS r"]
+        if "s" in self._joins:
+            parts.append(f"INNER JOIN (SELECT * FROM run_states WHERE project IN {projects}) AS s " + on.format("s"))
+        if "e" in self._joins:
+            parts.append(f"LEFT JOIN (SELECT * FROM run_edits WHERE project IN {projects}) AS e " + on.format("e"))
+        for kind, table in PARAM_TABLES.items():
+            chosen = {names: alias for (of, names), alias in self._params.items() if of == kind}
+            if chosen:
+                parts.append(f"LEFT JOIN ({self._param_source(table, chosen, projects)}) AS {kind} " + on.format(kind))
+        if self._metrics:
+            parts.append(f"LEFT JOIN ({self._metric_source(projects)}) AS metrics " + on.format("metrics"))
+        if self._counts:
+            parts.append(f"LEFT JOIN ({self._count_source(projects)}) AS counts " + on.format("counts"))
+        hidden = "'deleted'" if self.archived else "'deleted', 'archived'"
+        parts.append(
+            "WHERE (r.project, r.run_id) NOT IN (SELECT project, run_id FROM run_attrs FINAL "
+            f"WHERE project IN {projects} AND key IN ({hidden}) AND is_deleted = 0)"
+        )
+        return "\n".join(parts)
+
+    def _param_source(self, table: str, chosen: dict[tuple[str, ...], str], projects: str) -> str:
+        columns = []
+        for names, alias in chosen.items():
+            if len(names) == 1:
+                columns.append(f"anyIf((kind, text, number), name = {self.bind(names[0], 'String')}) AS {alias}")
+            else:
+                wanted = self.bind(list(names), "Array(String)")
+                columns.append(f"argMinIf((kind, text, number), indexOf({wanted}, name), name IN {wanted}) AS {alias}")
+        everything = self.bind(sorted({name for names in chosen for name in names}), "Array(String)")
+        return (
+            f"SELECT project, run_id, {', '.join(columns)} FROM {table} FINAL "
+            f"WHERE project IN {projects} AND name IN {everything} AND is_deleted = 0 GROUP BY project, run_id"
+        )
+
+    def _metric_source(self, projects: str) -> str:
+        columns = []
+        for metric, alias in self._metrics.items():
+            name = self.bind(metric, "String")
+            columns += [
+                f"countIf(metric = {name}) AS {alias}_has",
+                f"maxIf(last, metric = {name}) AS {alias}_last",
+                f"minIf(first, metric = {name}) AS {alias}_first",
+                f"minIf(min, metric = {name}) AS {alias}_min",
+                f"maxIf(max, metric = {name}) AS {alias}_max",
+            ]
+        everything = self.bind(sorted(self._metrics), "Array(String)")
+        return (
+            f"SELECT project, run_id, {', '.join(columns)} FROM metric_summary "
+            f"WHERE project IN {projects} AND metric IN {everything} GROUP BY project, run_id"
+        )
+
+    def _count_source(self, projects: str) -> str:
+        columns = []
+        for metric, alias in self._counts.items():
+            columns.append(f"sumIf(n, metric = {self.bind(metric, 'String')}) AS {alias}")
+        everything = self.bind(sorted(self._counts), "Array(String)")
+        return (
+            f"SELECT project, run_id, {', '.join(columns)} FROM (SELECT project, metric, run_id, max(s.n) AS n "
+            f"FROM metric_summary AS s WHERE project IN {projects} AND metric IN {everything} "
+            "GROUP BY project, metric, run_id, rank, writer) GROUP BY project, run_id"
+        )
