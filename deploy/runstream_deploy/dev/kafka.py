@@ -14,6 +14,7 @@ from .errors import ServiceFailed, ToolMissing
 from .installs import KAFKA_RUNTIME, install_kafka, missing
 from .service import Service
 
+# A killed broker's registration blocks its successor until the session has timed out, hence the short one.
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -31,6 +32,8 @@ transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=4
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
+broker.heartbeat.interval.ms=500
+broker.session.timeout.ms=3000
 group.initial.rebalance.delay.ms=0
 message.max.bytes=8388608
 log.cleaner.dedupe.buffer.size=33554432
