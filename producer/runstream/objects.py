@@ -1,0 +1,101 @@
+"""Where artifact files go: content-addressed objects behind one interface.
+
+The implementations live in `runstream_storage.objects` and are found by the scheme of their URL through the entry
+points group `runstream.object_stores`: this package does not import them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import BinaryIO, Protocol
+from urllib.parse import urlsplit
+
+from runstream.errors import ObjectStoreUnknown
+
+GROUP = "runstream.object_stores"
+NAMES = {"file": "file", "http": "s3", "https": "s3", "s3": "s3"}
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectStat:
+    """`key` holds `size` bytes; `modified_us` in microseconds since 1970-01-01 UTC."""
+
+    key: str
+    size: int
+    modified_us: int
+
+
+class Uploads(Protocol):
+    """The part of an object store that the agent needs."""
+
+    def exists(self, key: str) -> bool:
+        """Whether the whole object is there."""
+
+    def put_file(self, key: str, path: Path, sha256: str) -> None:
+        """Stores the file at `path` under `key`; all of it or nothing. `sha256`: hex, checked against what was read."""
+
+
+class ObjectStore(Uploads, Protocol):
+    """Blocking calls, safe from several threads at once. A missing key raises FileNotFoundError."""
+
+    def put_bytes(self, key: str, data: bytes) -> None: ...
+
+    def open(self, key: str) -> BinaryIO:
+        """A readable stream; the caller closes it."""
+
+    def get_file(self, key: str, path: Path) -> None:
+        """Writes the object to `path`, at once or not at all."""
+
+    def stat(self, key: str) -> ObjectStat: ...
+
+    def url(self, key: str, expires_s: int) -> str:
+        """An address from which a browser can fetch the object for `expires_s` seconds."""
+
+    def list(self, prefix: str) -> Iterator[ObjectStat]: ...
+
+    def delete(self, key: str) -> None:
+        """Removes the object; no error when it is not there."""
+
+
+def object_key(sha256: str) -> str:
+    """The key of the content with this hex digest: `sha256/ab/ab…`."""
+    return f"sha256/{sha256[:2]}/{sha256}"
+
+
+def open_store(url: str) -> ObjectStore:
+    """The object store of `file:///dir` or `http(s)://access:secret@host:port/bucket`.
+
+    Raises ObjectStoreUnknown when no installed package serves this scheme, and what the store raises.
+    """
+    scheme = urlsplit(url).scheme
+    installed = {entry.name: entry for entry in entry_points(group=GROUP)}
+    entry = installed.get(NAMES.get(scheme, ""))
+    if entry is None:
+        raise ObjectStoreUnknown(scheme=scheme, known=sorted(installed))
+    try:
+        store: ObjectStore = entry.load()(url)
+    except ImportError as error:
+        raise ObjectStoreUnknown(scheme=scheme, known=[]) from error
+    return store
+
+
+class StoreOpenedLater:
+    """`Uploads` to the store at `url`, which is opened when first needed, and tried again when that fails."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._store: ObjectStore | None = None
+
+    def _opened(self) -> ObjectStore:
+        if self._store is None:
+            self._store = open_store(self._url)
+        return self._store
+
+    def exists(self, key: str) -> bool:
+        return self._opened().exists(key)
+
+    def put_file(self, key: str, path: Path, sha256: str) -> None:
+        self._opened().put_file(key, path, sha256)
