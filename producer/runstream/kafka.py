@@ -16,7 +16,6 @@ import random
 import time
 from collections import deque
 from dataclasses import dataclass
-from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
@@ -32,6 +31,7 @@ from runstream.errors import MessageRefused
 from runstream.kafka_options import KafkaOptions
 from runstream.kafka_topics import MAX_MESSAGE_BYTES, create_missing_topics
 from runstream.messages import Message
+from runstream.settings import Settings
 
 log = logging.getLogger(__name__)
 LINGER_MS = 50
@@ -57,17 +57,19 @@ class _Broken(Exception):
 class KafkaTransport:
     """`runstream.transport.Transport` over Kafka.
 
-    `refused_dir` keeps messages that the broker will never take, as `<time_us>-<topic>-<run id>.avro`. Memory: what was
+    `refused/` in the data directory keeps messages that the broker will never take, as
+    `<time_us>-<topic>-<run id>.avro`. Memory: what was
     sent and is not acknowledged, once here and, while a request is under way, once more compressed.
     """
 
-    def __init__(self, options: KafkaOptions, topic_prefix: str, refused_dir: Path) -> None:
+    def __init__(self, settings: Settings) -> None:
+        """Raises SettingsError when `settings.kafka` or one of the `RUNSTREAM_KAFKA_*` options cannot be used."""
         self.acknowledged_messages = 0
         self.refused_messages = 0
         self.connected = False
-        self._options = options
-        self._topic_prefix = topic_prefix
-        self._refused_dir = refused_dir
+        self._options = KafkaOptions.from_settings(settings)
+        self._topic_prefix = settings.topic_prefix
+        self._refused_dir = settings.dir / "refused"
         self._unacknowledged: dict[_Pending, None] = {}
         self._queue: deque[_Pending] = deque()
         self._wake = asyncio.Event()

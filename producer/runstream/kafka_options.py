@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from runstream.errors import SettingsError
+from runstream.settings import Settings
 
 PREFIX = "RUNSTREAM_KAFKA_"
 COMPRESSIONS = ("none", "gzip", "snappy", "lz4", "zstd")
@@ -34,8 +35,15 @@ class KafkaOptions:
     """PEM file with the authority that signed the brokers' certificates; empty: those of the system."""
 
     @classmethod
-    def from_client_options(cls, bootstrap: str, variables: Mapping[str, str]) -> KafkaOptions:
-        """Reads `Settings.client_options`. Raises SettingsError for a value that cannot be used."""
+    def from_settings(cls, settings: Settings) -> KafkaOptions:
+        """Raises SettingsError for a missing broker or a value that cannot be used."""
+        if not settings.kafka:
+            raise SettingsError("RUNSTREAM_KAFKA", settings.kafka, "host:port of a broker, several joined by commas")
+        return cls.from_variables(settings.kafka, settings.client_options)
+
+    @classmethod
+    def from_variables(cls, bootstrap: str, variables: Mapping[str, str]) -> KafkaOptions:
+        """Reads `RUNSTREAM_KAFKA_*`. Raises SettingsError for a value that cannot be used."""
         values: dict[str, Any] = {}
         for field in fields(cls):
             variable = PREFIX + field.name.upper()

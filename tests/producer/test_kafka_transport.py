@@ -17,6 +17,7 @@ from runstream.kafka import KafkaTransport
 from runstream.kafka_options import KafkaOptions
 from runstream.kafka_topics import create_missing_topics, topics_of
 from runstream.messages import Message
+from runstream.settings import Settings
 
 KEY = b"019a0000-0000-7000-8000-000000000001"
 
@@ -27,7 +28,9 @@ def options(kafka: Any) -> KafkaOptions:
 
 @asynccontextmanager
 async def transport_to(kafka: Any, prefix: str, directory: Path) -> AsyncIterator[KafkaTransport]:
-    transport = KafkaTransport(options(kafka), prefix, directory / "refused")
+    variables = {"RUNSTREAM_KAFKA_PARTITIONS": "2"}
+    settings = Settings(dir=directory, kafka=kafka.bootstrap, topic_prefix=prefix, client_options=variables)
+    transport = KafkaTransport(settings)
     await transport.start()
     try:
         yield transport
@@ -37,7 +40,9 @@ async def transport_to(kafka: Any, prefix: str, directory: Path) -> AsyncIterato
 
 async def stored(bootstrap: str, topic: str) -> list[tuple[bytes, bytes]]:
     """Key and value of every message of `topic`, each partition in order."""
-    consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(
+        topic, bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+    )
     await consumer.start()
     try:
         partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]
@@ -45,8 +50,6 @@ async def stored(bootstrap: str, topic: str) -> list[tuple[bytes, bytes]]:
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
         out = []
-        for partition in partitions:
-            await consumer.seek_to_beginning(partition)
         while any([await consumer.position(partition) < ends[partition] for partition in partitions]):
             batches = await consumer.getmany(timeout_ms=500)
             out += [(record.key, record.value) for records in batches.values() for record in records]
@@ -125,7 +128,7 @@ async def test_a_message_that_the_broker_never_takes_is_kept_and_the_rest_goes_o
 
 
 async def test_closing_does_not_wait_for_a_broker_that_is_not_there(tmp_path: Path, unused_tcp_port: int) -> None:
-    transport = KafkaTransport(KafkaOptions(f"127.0.0.1:{unused_tcp_port}"), "x", tmp_path)
+    transport = KafkaTransport(Settings(dir=tmp_path, kafka=f"127.0.0.1:{unused_tcp_port}"))
     await transport.start()
     future = transport.send(message("x", 1))
     await asyncio.sleep(0.3)
@@ -134,7 +137,7 @@ async def test_closing_does_not_wait_for_a_broker_that_is_not_there(tmp_path: Pa
 
 
 def test_options_come_from_the_environment() -> None:
-    found = KafkaOptions.from_client_options(
+    found = KafkaOptions.from_variables(
         "a:1",
         {
             "RUNSTREAM_KAFKA_PARTITIONS": "3",
@@ -154,4 +157,4 @@ def test_options_come_from_the_environment() -> None:
 )
 def test_an_option_that_cannot_be_used_names_its_variable(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"RUNSTREAM_KAFKA_{name}"):
-        KafkaOptions.from_client_options("a:1", {f"RUNSTREAM_KAFKA_{name}": value})
+        KafkaOptions.from_variables("a:1", {f"RUNSTREAM_KAFKA_{name}": value})
