@@ -1,0 +1,39 @@
+"""The frame of the pages: navigation, project switch, and one place where errors of the surroundings are shown."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from runstream_storage.errors import StorageError
+from runstream_ui import frame, style
+from runstream_ui.errors import UiError
+from runstream_ui.logo import ICON, WORDMARK
+from runstream_ui.views import artifacts, compare, run, runs, sql
+from runstream_ui.widgets import empty
+
+st.set_page_config(page_title="Runstream", page_icon=ICON, layout="wide", initial_sidebar_state="collapsed")
+style.inject()
+st.logo(WORDMARK, size="medium")
+
+pages = {
+    "runs": st.Page(
+        empty.guarded(runs.page), title="Runs", icon=":material/table_rows:", url_path="runs", default=True
+    ),
+    "run": st.Page(empty.guarded(run.page), title="Run", icon=":material/monitoring:", url_path="run"),
+    "compare": st.Page(
+        empty.guarded(compare.page), title="Compare", icon=":material/compare_arrows:", url_path="compare"
+    ),
+    "artifacts": st.Page(
+        empty.guarded(artifacts.page), title="Artifacts", icon=":material/deployed_code:", url_path="artifacts"
+    ),
+    "sql": st.Page(empty.guarded(sql.page), title="SQL", icon=":material/database:", url_path="sql"),
+}
+page = st.navigation(list(pages.values()), position="top")
+frame.register(pages)
+frame.follow_pending()
+try:
+    frame.project_switch()
+except (StorageError, UiError) as error:
+    empty.failure(error)
+else:
+    page.run()

@@ -1,0 +1,225 @@
+"""Chart options for ECharts: what a panel shows, as plain data.
+
+Curves come as min/max envelopes no wider than the panel, so a spike is drawn whatever the zoom; NaN and infinities are
+marks on the edge of the plot, because a hole in a line says nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from runstream_ui.markup import chart_script, in_chart
+from runstream_ui.palette import run_colour
+from runstream_ui.scripts import script
+from runstream_ui.smoothing import debiased_ema
+
+XAxis = Literal["step", "time", "relative"]
+Doubles = npt.NDArray[np.float64]
+
+ZOOM_EVENTS = {
+    "rendered": script("arm_zoom"),
+    "datazoom": script("zoomed"),
+    "zr:dblclick": script("reset_zoom"),
+}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One metric of one run inside a window of x.
+
+    `x`, `low` and `high` are of one length; `low` equals `high` where a bucket holds one point. `x` is a step,
+    milliseconds since 1970 or seconds since the start of the run; `extent` are the first and the last point's. `marks`
+    are (x, "NaN" | "inf" | "-inf").
+    """
+
+    run_id: str
+    x: Doubles
+    low: Doubles
+    high: Doubles
+    extent: tuple[float, float] = (0.0, 0.0)
+    marks: Sequence[tuple[float, str]] = ()
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What a chart shows besides its curves: `styles` and `labels` by run id, the labels all different."""
+
+    title: str
+    x_axis: XAxis = "step"
+    log_y: bool = False
+    smoothing: float = 0.0
+    window: tuple[float, float] | None = None
+    styles: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def label(self, run_id: str) -> str:
+        return self.labels.get(run_id, run_id[:8])
+
+    def style(self, run_id: str) -> tuple[str, str]:
+        """(colour, dash)."""
+        return self.styles.get(run_id) or (run_colour(run_id), "solid")
+
+
+def line_options(panel: Panel, curves: Sequence[Curve]) -> dict[str, Any]:
+    """ECharts options of a panel; user text in them is inert."""
+    series: list[dict[str, Any]] = []
+    for curve in curves:
+        series.extend(_curve_series(panel, curve))
+    marks = [_mark_series(panel, curve) for curve in curves if curve.marks]
+    described = ", ".join(panel.label(curve.run_id) for curve in curves[:5])
+    options = in_chart(
+        {
+            "animation": False,
+            "aria": {
+                "enabled": True,
+                "label": {"description": f"Line chart of {panel.title} over {panel.x_axis}: {described}"},
+            },
+            "grid": {"left": 8, "right": 14, "top": 10, "bottom": 6, "containLabel": True},
+            "xAxis": _x_axis(panel, curves),
+            "yAxis": [
+                {
+                    "type": "log" if panel.log_y else "value",
+                    "scale": True,
+                    "splitNumber": 4,
+                    "splitLine": {"lineStyle": {"opacity": 0.45}},
+                    "axisLabel": {"fontSize": 11, "hideOverlap": True},
+                },
+                {"type": "value", "min": 0, "max": 1, "show": False},
+            ],
+            "toolbox": {"itemSize": 0, "top": -20, "feature": {"dataZoom": {"yAxisIndex": "none"}}},
+            "tooltip": {
+                "trigger": "axis",
+                "confine": False,
+                "appendTo": "body",
+                "axisPointer": {"type": "line", "animation": False},
+                "transitionDuration": 0,
+            },
+            "series": series + marks,
+        }
+    )
+    options["yAxis"][0]["axisLabel"]["formatter"] = chart_script(script("axis_number"))
+    options["tooltip"]["formatter"] = chart_script(_tooltip(panel.x_axis))
+    options["tooltip"]["position"] = chart_script(script("place_tooltip"))
+    if panel.x_axis == "relative":
+        options["xAxis"]["axisLabel"]["formatter"] = chart_script(script("duration"))
+    elif panel.x_axis == "step":
+        options["xAxis"]["axisLabel"]["formatter"] = chart_script(script("axis_number"))
+    return options  # type: ignore[no-any-return]
+
+
+def rounded(values: Doubles, digits: int = 7) -> list[float | None]:
+    """Values with `digits` significant digits, ready for JSON: not finite becomes None."""
+    finite = np.isfinite(values)
+    safe = np.where(finite & (values != 0), values, 1.0)
+    magnitude = np.power(10.0, digits - 1 - np.floor(np.log10(np.abs(safe))))
+    usable = np.isfinite(magnitude) & (magnitude > 0)
+    kept = np.where(
+        usable, np.round(values * np.where(usable, magnitude, 1.0)) / np.where(usable, magnitude, 1.0), values
+    )
+    return [value if math.isfinite(value) else None for value in kept.tolist()]
+
+
+def _curve_series(panel: Panel, curve: Curve) -> list[dict[str, Any]]:
+    colour, dash = panel.style(curve.run_id)
+    low, high = (_above_zero(values) if panel.log_y else values for values in (curve.low, curve.high))
+    raw = {
+        "id": f"raw{curve.run_id}",
+        "type": "line",
+        "name": panel.label(curve.run_id),
+        "data": _envelope(curve.x, low, high),
+        "showSymbol": curve.x.size <= 1,
+        "symbolSize": 6,
+        "lineStyle": {"width": 1.5, "type": dash},
+        "itemStyle": {"color": colour},
+        "emphasis": {"disabled": True},
+        "connectNulls": False,
+    }
+    if panel.smoothing <= 0:
+        return [raw]
+    raw["lineStyle"] = {"width": 1, "opacity": 0.25}
+    smooth = debiased_ema((curve.low + curve.high) / 2, panel.smoothing)
+    if panel.log_y:
+        smooth = _above_zero(smooth)
+    return [
+        raw,
+        {
+            **raw,
+            "id": f"smooth{curve.run_id}",
+            "data": [list(pair) for pair in zip(rounded(curve.x, 13), rounded(smooth), strict=True)],
+            "lineStyle": {"width": 2, "type": dash},
+        },
+    ]
+
+
+def _above_zero(values: Doubles) -> Doubles:
+    return np.where(values > 0, values, np.nan)
+
+
+def _envelope(x: Doubles, low: Doubles, high: Doubles) -> list[list[float | None]]:
+    """The line through low and high of each bucket, entering a bucket at the end nearer to where it left the last."""
+    points: list[list[float | None]] = []
+    last: float | None = None
+    for at, bottom, top in zip(rounded(x, 13), rounded(low), rounded(high), strict=True):
+        if bottom is None or top is None or bottom == top:
+            value = bottom if top is None else top
+            points.append([at, value])
+            last = value
+            continue
+        first, second = (top, bottom) if last is not None and abs(top - last) < abs(bottom - last) else (bottom, top)
+        points.append([at, first])
+        points.append([at, second])
+        last = second
+    return points
+
+
+def _mark_series(panel: Panel, curve: Curve) -> dict[str, Any]:
+    """NaN at the lower edge, infinities at the edge they left through, in the colour of the run."""
+    colour, _ = panel.style(curve.run_id)
+    shapes = {"NaN": ("diamond", 0.03, 0), "inf": ("triangle", 0.97, 0), "-inf": ("triangle", 0.03, 180)}
+    data = []
+    for at, kind in curve.marks:
+        symbol, edge, turned = shapes[kind]
+        data.append({"value": [at, edge], "name": kind, "symbol": symbol, "symbolRotate": turned})
+    return {
+        "type": "scatter",
+        "name": panel.label(curve.run_id),
+        "yAxisIndex": 1,
+        "data": data,
+        "symbolSize": 9,
+        "itemStyle": {"color": colour, "opacity": 0.9},
+        "z": 5,
+        "tooltip": {"show": False},
+    }
+
+
+def _x_axis(panel: Panel, curves: Sequence[Curve]) -> dict[str, Any]:
+    """From the first to the last point, or the window; labels at round values only."""
+    axis: dict[str, Any] = {
+        "type": "time" if panel.x_axis == "time" else "value",
+        "splitLine": {"show": False},
+        "axisLine": {"onZero": False},
+        "axisLabel": {"fontSize": 11, "hideOverlap": True, "showMinLabel": False, "showMaxLabel": False},
+        "splitNumber": 4,
+    }
+    low, high = panel.window or (
+        min((curve.extent[0] for curve in curves), default=0.0),
+        max((curve.extent[1] for curve in curves), default=0.0),
+    )
+    if low < high:
+        axis["min"], axis["max"] = low, high
+        axis["axisLabel"]["showMinLabel"] = low == 0
+    else:
+        axis["scale"] = True
+        axis["axisLabel"]["showMinLabel"] = axis["axisLabel"]["showMaxLabel"] = True
+    return axis
+
+
+def _tooltip(x_axis: XAxis) -> str:
+    number, duration = script("number"), script("duration")
+    return script("tooltip", NUMBER=number, HEAD=script(f"head_{x_axis}", NUMBER=number, DURATION=duration))

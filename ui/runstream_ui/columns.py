@@ -1,0 +1,116 @@
+"""The columns of the runs table: texts of the filter language such as `max(val/acc)`, and what a header calls them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import streamlit as st
+
+from runstream_storage.errors import FilterError
+from runstream_storage.filters.columns import metric_column, param_column
+from runstream_storage.filters.parser import parse_column
+from runstream_ui import data, urls
+
+AGGREGATES = ("last", "min", "max", "first", "count")
+Goal = Literal["min", "max"]
+_DEFAULT_PARAMS = 4
+_DEFAULT_METRICS = 4
+_WORDS = {"last": "Last value of", "min": "Smallest value of", "max": "Largest value of", "first": "First value of"}
+_LOWER_IS_BETTER = re.compile(r"loss|err|mae|mse|perplexity|ppl|latency|seconds|time", re.IGNORECASE)
+_MACHINE = {"system", "gpu", "cpu", "machine"}
+
+
+@dataclass(frozen=True)
+class Described:
+    """A column: its text, what a header calls it, and for a metric the `aggregate` and the better end (`goal`)."""
+
+    text: str
+    label: str
+    origin: str
+    aggregate: str = ""
+    goal: Goal | None = None
+
+    @property
+    def hint(self) -> str:
+        if not self.aggregate:
+            return f"{self.text}: click to sort"
+        if self.aggregate == "count":
+            return f"Number of points of {self.label}: click to sort"
+        better = "higher" if self.goal == "max" else "lower"
+        return f"{_WORDS[self.aggregate]} {self.label}, {better} is better: click to sort"
+
+
+def described(text: str) -> Described:
+    """What a column's text means; a text that means nothing (an old link) is shown as it is."""
+    try:
+        subject = parse_column(text)
+    except FilterError:
+        return Described(text, text, "")
+    if subject.kind == "metric":
+        goal = None if subject.aggregate == "count" else guessed_goal(subject.name)
+        return Described(text, subject.name, subject.aggregate, subject.aggregate, goal)
+    return Described(text, subject.name, "" if subject.kind == "attribute" else subject.kind)
+
+
+def guessed_goal(metric: str) -> Goal:
+    """`min` for what is named like a loss or an error, else `max`."""
+    return "min" if _LOWER_IS_BETTER.search(metric.rsplit("/", 1)[-1]) else "max"
+
+
+def defaults(names: data.Names) -> list[str]:
+    """The most common params, and the metrics that decide: validation before test before training, machine last."""
+    metrics = sorted(names.metrics, key=lambda metric: (_rank(metric.name), -metric.runs, metric.name))
+    return [param_column(param.name) for param in names.params[:_DEFAULT_PARAMS]] + [
+        metric_column(metric.name, "last") for metric in metrics[:_DEFAULT_METRICS]
+    ]
+
+
+def chooser(names: data.Names) -> list[str]:
+    """The column popover; a choice other than the default one is in the URL as `cols`."""
+    in_url = urls.get_list("cols")
+    chosen = in_url or defaults(names)
+    params = [param_column(param.name) for param in names.params]
+    metrics = [metric_column(metric.name, aggregate) for aggregate in AGGREGATES for metric in names.metrics]
+    params += [text for text in chosen if text not in {*params, *metrics}]
+    with st.popover("Columns", icon=":material/view_column:", width="content", help="Choose params and metrics"):
+        _pick("Params", "column-params", params, chosen)
+        _pick("Metrics", "column-metrics", metrics, chosen)
+        if in_url:
+            st.button("Back to the default columns", key="column-reset", type="tertiary", on_click=_reset)
+    return chosen
+
+
+def _pick(title: str, key: str, options: Sequence[str], chosen: Sequence[str]) -> None:
+    offered = set(options)
+    st.session_state[key] = [text for text in chosen if text in offered]
+
+    def changed() -> None:
+        others = [text for text in chosen if text not in offered]
+        mine = list(st.session_state[key])
+        urls.put_list("cols", [*mine, *others] if key == "column-params" else [*others, *mine])
+
+    st.multiselect(
+        title,
+        options,
+        key=key,
+        on_change=changed,
+        format_func=lambda text: text.removeprefix("config."),
+        placeholder="Type to search",
+        select_all=False,
+        width=420,
+    )
+
+
+def _reset() -> None:
+    urls.put("cols", "")
+
+
+def _rank(metric: str) -> tuple[int, int]:
+    prefix = metric.lower().split("/", 1)[0]
+    if prefix in _MACHINE:
+        return (3, 0)
+    order = 0 if prefix.startswith(("val", "eval")) else 1 if prefix.startswith("test") else 2
+    return (order, metric.count("/"))

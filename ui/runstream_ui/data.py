@@ -1,0 +1,233 @@
+"""Every question the pages ask, with what is remembered between two reruns of a script.
+
+The only module that has a client or a cache. Answers live for seconds: long enough that a rerun for a click asks
+nothing twice, short enough that a running job is followed. Functions raise `runstream_storage.errors.StorageError` and
+`NoServer`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import streamlit as st
+
+from runstream_storage import queries
+from runstream_storage.connection import connect
+from runstream_storage.filters.completion import Completion
+from runstream_storage.queries import results
+from runstream_storage.queries.results import (
+    ArtifactLink,
+    ArtifactName,
+    ArtifactVersion,
+    Best,
+    Name,
+    Project,
+    RunHeader,
+    RunsPage,
+    SqlResult,
+    Summary,
+    Value,
+    View,
+)
+from runstream_ui import context
+from runstream_ui.charts import Curve, XAxis
+from runstream_ui.errors import NoServer
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+_LIVE_S = 3
+_FINAL_S = 600
+_NAMES = 2_000
+_MARKS = 200
+
+
+@dataclass(frozen=True)
+class Names:
+    """What a project has: params, metrics and tags, each with the number of runs that have it, most common first."""
+
+    params: tuple[Name, ...]
+    metrics: tuple[Name, ...]
+    tags: tuple[Name, ...]
+
+
+def client() -> Client:
+    """The client of the configured server, or of the `runstream up` that runs now."""
+    settings = context.settings()
+    if settings.clickhouse is not None:
+        return _connected(settings.clickhouse.get_secret_value())
+    from runstream_storage.discovery import find_up
+
+    up = find_up(settings.dir)
+    if up is None:
+        raise NoServer(directory=settings.dir)
+    return _connected(up.sql_url)
+
+
+@lru_cache(maxsize=8)
+def _connected(url: str) -> Client:
+    return connect(url)
+
+
+@st.cache_data(ttl=_LIVE_S, show_spinner=False)
+def projects() -> list[Project]:
+    return queries.projects(client())
+
+
+@st.cache_data(ttl=10, show_spinner=False, max_entries=64)
+def names(project: str) -> Names:
+    server = client()
+    return Names(
+        params=tuple(queries.param_names(server, [project], limit=_NAMES)),
+        metrics=tuple(queries.metric_names(server, [project], limit=_NAMES)),
+        tags=tuple(queries.tag_names(server, [project], limit=_NAMES)),
+    )
+
+
+@st.cache_data(ttl=_LIVE_S, show_spinner=False, max_entries=256)
+def runs(
+    project: str, where: str, columns: tuple[str, ...], sort: str, descending: bool, limit: int, offset: int
+) -> RunsPage:
+    return queries.runs(
+        client(),
+        [project],
+        filter=where,
+        columns=columns,
+        sort=sort,
+        descending=descending,
+        limit=limit,
+        offset=offset,
+    )
+
+
+@st.cache_data(ttl=_LIVE_S, show_spinner=False, max_entries=256)
+def best(project: str, where: str, column: str, goal: Literal["min", "max"]) -> Best | None:
+    return queries.best(client(), [project], column, goal=goal, filter=where)
+
+
+@st.cache_data(ttl=30, show_spinner=False, max_entries=512)
+def completions(project: str, text: str) -> Completion:
+    return queries.completions(client(), [project], text, len(text))
+
+
+@st.cache_data(ttl=_LIVE_S, show_spinner=False, max_entries=256)
+def run(project: str, run_id: str) -> RunHeader | None:
+    return queries.run(client(), project, run_id)
+
+
+def newest_run(project: str) -> str:
+    """The id of the run that started last; empty while there is none."""
+    rows = runs(project, "", (), "created", True, 1, 0).rows
+    return rows[0].run_id if rows else ""
+
+
+def headers(project: str, run_ids: Iterable[str]) -> list[RunHeader]:
+    """The runs that exist, in the order asked for."""
+    found = (run(project, run_id) for run_id in run_ids)
+    return [header for header in found if header is not None]
+
+
+@st.cache_data(ttl=_LIVE_S, show_spinner=False, max_entries=64)
+def params(project: str, run_ids: tuple[str, ...]) -> dict[str, dict[str, Value]]:
+    return queries.params(client(), project, run_ids)
+
+
+@st.cache_data(ttl=_LIVE_S, show_spinner=False, max_entries=64)
+def summary_values(project: str, run_ids: tuple[str, ...]) -> dict[str, dict[str, Value]]:
+    return queries.summary_values(client(), project, run_ids)
+
+
+@st.cache_data(ttl=_LIVE_S, show_spinner=False, max_entries=64)
+def summaries(project: str, run_ids: tuple[str, ...]) -> list[Summary]:
+    return queries.summaries(client(), project, run_ids)
+
+
+@st.cache_data(ttl=_LIVE_S, show_spinner=False, max_entries=64)
+def run_artifacts(project: str, run_id: str) -> list[ArtifactLink]:
+    return queries.run_artifacts(client(), project, run_id)
+
+
+@st.cache_data(ttl=_LIVE_S, show_spinner=False, max_entries=64)
+def artifact_names(project: str) -> list[ArtifactName]:
+    return queries.artifact_names(client(), [project])
+
+
+@st.cache_data(ttl=_LIVE_S, show_spinner=False, max_entries=64)
+def artifact_versions(project: str, name: str) -> list[ArtifactVersion]:
+    return queries.artifact_versions(client(), project, name)
+
+
+@st.cache_data(ttl=60, show_spinner=False, max_entries=256)
+def artifact(project: str, name: str, version: str) -> ArtifactVersion | None:
+    return queries.artifact(client(), project, name, version)
+
+
+@st.cache_data(ttl=300, show_spinner=False)
+def views() -> list[View]:
+    return queries.views(client())
+
+
+def sql(text: str, *, max_rows: int, max_seconds: float) -> SqlResult:
+    """Never remembered: a person who runs a query again wants it run again."""
+    return queries.sql(client(), text, max_rows=max_rows, max_seconds=max_seconds)
+
+
+def curves(
+    project: str,
+    run_ids: tuple[str, ...],
+    metrics: tuple[str, ...],
+    *,
+    x_axis: XAxis,
+    pixels: int,
+    live: bool,
+    window: tuple[float, float] | None = None,
+) -> dict[str, list[Curve]]:
+    """Curves by metric, each in the order of `run_ids`; `window` in the units of the chart, inclusive.
+
+    Curves of runs that have ended stay in the cache; those of live ones are asked for again every few seconds.
+    """
+    moment = int(time.monotonic() // _LIVE_S) if live else 0
+    return _curves(project, run_ids, metrics, x_axis, pixels, window, moment)
+
+
+@st.cache_data(ttl=_FINAL_S, show_spinner=False, max_entries=256)
+def _curves(
+    project: str,
+    run_ids: tuple[str, ...],
+    metrics: tuple[str, ...],
+    x_axis: XAxis,
+    pixels: int,
+    window: tuple[float, float] | None,
+    moment: int,
+) -> dict[str, list[Curve]]:
+    """`moment` only makes a live answer's key differ from the one before."""
+    # Microseconds in a chart's unit: milliseconds for a time axis, seconds for a relative one.
+    unit = {"step": 1.0, "time": 1e3, "relative": 1e6}[x_axis]
+    asked = None if window is None else (int(np.floor(window[0] * unit)), int(np.ceil(window[1] * unit)))
+    found = queries.curves(client(), project, run_ids, metrics, width_px=pixels, x=x_axis, window=asked)
+    return {metric: [_drawn(curve, unit) for curve in found.of_metric(metric)] for metric in metrics}
+
+
+def _drawn(curve: results.Curve, unit: float) -> Curve:
+    x = (curve.x0 / 2 + curve.x1 / 2) / unit
+    extent = (float(curve.x0[0]) / unit, float(curve.x1[-1]) / unit) if len(curve) else (0.0, 0.0)
+    return Curve(run_id=curve.run_id, x=x, low=curve.lo, high=curve.hi, extent=extent, marks=_marks(curve, x))
+
+
+def _marks(curve: results.Curve, x: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[tuple[float, str], ...]:
+    """Where values that are not finite lie, thinned to what can be told apart."""
+    marks: list[tuple[float, str]] = []
+    for counts, kind in ((curve.n_nan, "NaN"), (curve.n_pos, "inf"), (curve.n_neg, "-inf")):
+        places = np.flatnonzero(counts)
+        for place in places[:: max(1, -(-places.size // _MARKS))]:
+            marks.append((float(x[place]), kind))
+    return tuple(marks)
+
+
+def is_live(runs: Sequence[RunHeader]) -> bool:
+    return any(header.run.state in {"running", "stale"} for header in runs)

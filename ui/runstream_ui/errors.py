@@ -1,0 +1,36 @@
+"""What can go wrong while a page is made, beside what storage raises.
+
+UiError
+├── NoServer     nothing to read from was named or is running
+└── NoSuchFile   an artifact file is not in the object store
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class UiError(Exception):
+    """Base of the errors of the pages. The text is written for the person in front of the browser."""
+
+
+class NoServer(UiError):
+    """No ClickHouse is named and no `runstream up` serves `directory`."""
+
+    def __init__(self, *, directory: Path) -> None:
+        super().__init__(
+            f"RUNSTREAM_CLICKHOUSE is not set and no `runstream up` is running for {directory}. "
+            "Start one, or name the server to read from."
+        )
+        self.directory = directory
+
+
+class NoSuchFile(UiError):
+    """The object store has no file with this sha256."""
+
+    def __init__(self, *, sha256: str) -> None:
+        super().__init__(
+            f"The file {sha256[:12]} is not in the object store. It may still be uploading, or was deleted; "
+            "check that RUNSTREAM_S3 (or RUNSTREAM_DIR) names the store that the runs use."
+        )
+        self.sha256 = sha256

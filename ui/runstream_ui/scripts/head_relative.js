@@ -1,0 +1,1 @@
+function (x) { return (__DURATION__)(x) + ' after the start'; }

@@ -1,0 +1,1 @@
+function (x) { return 'step ' + (__NUMBER__)(x); }

@@ -1,0 +1,1 @@
+function () { return {from: null, to: null}; }

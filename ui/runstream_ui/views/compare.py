@@ -1,0 +1,116 @@
+"""Compare: why is this run different from that one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from runstream_storage.queries.results import RunHeader
+from runstream_ui import data, formats, frame, urls
+from runstream_ui.palette import run_colour, state_colour
+from runstream_ui.widgets import empty
+from runstream_ui.widgets.metric_sections import metric_sections
+from runstream_ui.widgets.param_table import param_table
+from runstream_ui.widgets.table import Cell, Column, Row, table
+
+_MAX_RUNS = 30
+_OFFERED = 200
+_TABS = ("Charts", "Params", "Metrics")
+
+
+def page() -> None:
+    project = frame.project()
+    if project is None:
+        empty.no_runs("")
+        return
+    runs = data.headers(project, urls.get_list("runs")[:_MAX_RUNS])
+    _chooser(project, runs)
+    if not runs:
+        st.markdown("#### Nothing to compare yet")
+        st.markdown("Choose runs above, or tick some on the **Runs** page and press **Compare**.")
+        return
+    tabs = dict(zip(_TABS, st.tabs(_TABS, key="tab", on_change="rerun", bind="query-params"), strict=True))
+    with tabs["Charts"] as tab:
+        if tab.open:
+            chosen = _metric_chooser(project, runs)
+            metric_sections(project, runs, key="compare", with_legend=True, metrics=chosen)
+    with tabs["Params"] as tab:
+        if tab.open:
+            param_table(project, runs, key="compare")
+    with tabs["Metrics"] as tab:
+        if tab.open:
+            _metrics(project, runs)
+
+
+def _chooser(project: str, runs: Sequence[RunHeader]) -> None:
+    """The runs that are compared, and those that could be: the newest ones."""
+    chosen = {header.run.run_id: header.run.name for header in runs}
+    offered = chosen | {run.run_id: run.name for run in data.runs(project, "", (), "created", True, _OFFERED, 0).rows}
+    labels = formats.unique_labels(offered)
+    st.session_state["compared"] = list(chosen)
+    st.multiselect(
+        "Runs",
+        list(offered),
+        key="compared",
+        format_func=lambda run_id: formats.middle_cut(labels.get(str(run_id), str(run_id)), 40),
+        placeholder="Choose runs to compare",
+        label_visibility="collapsed",
+        max_selections=_MAX_RUNS,
+        select_all=False,
+        on_change=lambda: urls.put_list("runs", st.session_state["compared"]),
+    )
+
+
+def _metric_chooser(project: str, runs: Sequence[RunHeader]) -> list[str]:
+    """Metrics to overlay; none chosen means all."""
+    known = sorted({summary.metric for summary in data.summaries(project, tuple(run.run.run_id for run in runs))})
+    st.session_state["compared-metrics"] = [name for name in urls.get_list("metrics") if name in known]
+    chosen: list[str] = st.multiselect(
+        "Metrics",
+        known,
+        key="compared-metrics",
+        placeholder="All metrics; choose some to see only those",
+        label_visibility="collapsed",
+        select_all=False,
+        on_change=lambda: urls.put_list("metrics", st.session_state["compared-metrics"]),
+    )
+    return chosen
+
+
+def _metrics(project: str, runs: Sequence[RunHeader]) -> None:
+    """Last value of each metric side by side; minimum and maximum on hover."""
+    found = data.summaries(project, tuple(header.run.run_id for header in runs))
+    by_metric: dict[str, dict[str, Cell]] = {}
+    for summary in found:
+        hover = f"last {summary.last!r} · min {summary.min!r} · max {summary.max!r} · {summary.n:,} points"
+        by_metric.setdefault(summary.metric, {})[summary.run_id] = Cell(formats.number(summary.last), hover)
+    if not by_metric:
+        st.markdown("These runs have no points yet.")
+        return
+    heads = [
+        Column(
+            header.run.run_id,
+            formats.middle_cut(header.run.name, 22),
+            kind="number",
+            hint=f"{header.run.name}: {header.run.state}",
+            swatch=run_colour(header.run.run_id),
+        )
+        for header in runs
+    ]
+    state = Row(
+        "\0state",
+        (
+            Cell("state", mark="muted"),
+            *(Cell(header.run.state, dot=state_colour(header.run.state)) for header in runs),
+        ),
+    )
+    rows = [
+        Row(metric, (Cell(formats.middle_cut(metric, 48), metric), *(cells.get(head.id, _ABSENT) for head in heads)))
+        for metric, cells in sorted(by_metric.items())
+    ]
+    columns = [Column("metric", "Last value of", pin=True), *heads]
+    table(columns, [state, *rows], key="compare-metrics", label="Metrics", max_height="64vh")
+
+
+_ABSENT = Cell("–", mark="absent")

@@ -1,0 +1,231 @@
+"""Runs: the home. Which run is best, and is my job healthy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import streamlit as st
+
+from runstream_storage.errors import FilterError
+from runstream_storage.queries.results import RunRow, RunsPage
+from runstream_ui import columns, data, formats, frame, urls
+from runstream_ui.markup import in_html
+from runstream_ui.palette import run_colour, state_colour
+from runstream_ui.widgets import empty
+from runstream_ui.widgets.filter_bar import filter_input, offer_completions, show_error
+from runstream_ui.widgets.metric_sections import metric_sections
+from runstream_ui.widgets.table import Cell, Chip, Column, Row, table
+
+_PAGE_SIZES = (25, 50, 100, 200)
+_DEFAULT_SIZE = 50
+_REFRESH_S = 5
+_MAX_CHARTED = 30
+_FIXED = (
+    Column("name", "Name", sortable=True, pin=True),
+    Column("state", "State", sortable=True),
+    Column("tags", "Tags"),
+    Column("created", "Created", sortable=True),
+    Column("duration", "Duration", kind="number", sortable=True),
+)
+
+
+def page() -> None:
+    project = frame.project()
+    if project is None:
+        empty.no_runs("")
+        return
+    names = data.names(project)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="filter-row"):
+        text = filter_input()
+        chosen = columns.chooser(names)
+    offer_completions(project, text)
+    _runs(project, text, chosen)
+    _charts(project)
+
+
+@st.fragment(run_every=_REFRESH_S, key="runs-list")
+@empty.guarded
+def _runs(project: str, where: str, chosen: Sequence[str]) -> None:
+    """Summary line, table and paging, asked for again every few seconds."""
+    sort = urls.get("sort", "-created")
+    size = urls.get_int("size", _DEFAULT_SIZE, 1, _PAGE_SIZES[-1])
+    number = urls.get_int("page", 1, 1, 1_000_000)
+    try:
+        answer = _answer(project, where, chosen, sort, size, number)
+    except FilterError as error:
+        show_error(error)
+        where = st.session_state.get("good-filter", "")
+        answer = _answer(project, where, chosen, sort, size, number)
+    else:
+        st.session_state["good-filter"] = where
+    if answer.total == 0:
+        empty.no_runs(project)
+        return
+    selected = urls.get_list("sel")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="summary-row"):
+        st.html(_summary(project, answer, where, sort.removeprefix("-"), chosen), width="stretch")
+        _actions(project, selected)
+    if not answer.matched:
+        empty.no_match(answer.total)
+        return
+    table(
+        _columns(sort, chosen, answer.rows),
+        [_row(project, run, chosen) for run in answer.rows],
+        key="runs-table",
+        label=f"Runs of {project}",
+        selected=selected,
+        on_select=_select,
+        on_sort=_sort,
+        on_open=lambda run_id, _column: frame.go("run", project=project, run=run_id),
+        max_height="min(58vh, 44rem)",
+    )
+    _paging(answer.matched, size, number)
+
+
+def _answer(project: str, where: str, chosen: Sequence[str], sort: str, size: int, number: int) -> RunsPage:
+    descending = sort.startswith("-")
+    return data.runs(project, where, tuple(chosen), sort.removeprefix("-"), descending, size, (number - 1) * size)
+
+
+@st.fragment(key="runs-charts")
+@empty.guarded
+def _charts(project: str) -> None:
+    selected = urls.get_list("sel")
+    runs = data.headers(project, selected[:_MAX_CHARTED])
+    if not runs:
+        return
+    if len(selected) > _MAX_CHARTED:
+        st.caption(f"The first {_MAX_CHARTED} of {len(selected)} selected runs are drawn.")
+    metric_sections(project, runs, key="runs", with_legend=True)
+
+
+def _summary(project: str, answer: RunsPage, where: str, sort: str, chosen: Sequence[str]) -> str:
+    if where:
+        parts = [f"<b>{formats.count(answer.matched)}</b> of {formats.plural(answer.total, 'run')}"]
+    else:
+        parts = [f"<b>{formats.count(answer.total)}</b> run{'' if answer.total == 1 else 's'}"]
+    running = next((entry.running for entry in data.projects() if entry.name == project), 0)
+    if running:
+        parts.append(f"{formats.count(running)} running")
+    column = next((column for column in map(columns.described, (sort, *chosen)) if column.goal), None)
+    if column is not None and column.goal is not None:
+        best = data.best(project, where, column.text, column.goal)
+        if best is not None:
+            parts.append(
+                f'best {in_html(column.label)} <b title="{formats.exact(best.value)}">{formats.number(best.value)}</b> '
+                f'by <span title="{in_html(best.run_name)}">{in_html(formats.middle_cut(best.run_name, 28))}</span>'
+            )
+    return f'<div class="rs-line" role="status">{" · ".join(parts)}</div>'
+
+
+def _actions(project: str, selected: Sequence[str]) -> None:
+    if not selected:
+        return
+    st.button("Clear selection", on_click=_select, args=([],), key="clear", type="tertiary")
+    if len(selected) == 1:
+        st.button(
+            "Open run",
+            icon=":material/monitoring:",
+            on_click=frame.go,
+            args=("run",),
+            kwargs={"project": project, "run": selected[0]},
+            key="open-selected",
+        )
+    else:
+        st.button(
+            f"Compare {len(selected)}",
+            icon=":material/compare_arrows:",
+            type="primary",
+            on_click=frame.go,
+            args=("compare",),
+            kwargs={"project": project, "runs": urls.join_list(selected)},
+            key="compare-selected",
+        )
+
+
+def _columns(sort: str, chosen: Sequence[str], rows: Sequence[RunRow]) -> list[Column]:
+    drawn = list(_FIXED)
+    for text in chosen:
+        column = columns.described(text)
+        values = [run.values.get(text) for run in rows]
+        numeric = bool(column.aggregate) or not any(isinstance(value, str | bool) for value in values)
+        drawn.append(
+            Column(
+                text,
+                formats.middle_cut(column.label, 24),
+                kind="number" if numeric else "text",
+                origin=column.origin,
+                hint=column.hint,
+                sortable=True,
+            )
+        )
+    name, way = sort.removeprefix("-"), "desc" if sort.startswith("-") else "asc"
+    return [Column(**{**vars(column), "sorted": way}) if column.id == name else column for column in drawn]
+
+
+def _row(project: str, run: RunRow, chosen: Sequence[str]) -> Row:
+    now = datetime.now(UTC)
+    cells = [
+        Cell(
+            text=formats.middle_cut(run.name, 44),
+            hover=run.name,
+            href=urls.run_link(project, run.run_id),
+            swatch=run_colour(run.run_id),
+        ),
+        Cell(text=run.state, dot=state_colour(run.state), pulse=run.state == "running"),
+        Cell(chips=tuple(Chip(formats.middle_cut(tag, 20), tag) for tag in run.tags)),
+        Cell(text=formats.age(run.created_at, now), hover=formats.utc(run.created_at)),
+        Cell(text=formats.duration(run.duration_s), hover=f"{run.duration_s:.3f} s"),
+    ]
+    cells += [value_cell(run.values.get(text)) for text in chosen]
+    return Row(run.run_id, tuple(cells), label=run.name)
+
+
+def value_cell(value: bool | int | float | str | None) -> Cell:
+    """A param or metric value: four digits with the exact one on hover; a long text cut in the middle."""
+    if value is None:
+        return Cell(text="–", mark="absent")
+    shown = formats.scalar(value)
+    return Cell(text=formats.middle_cut(shown, 28), hover=value if isinstance(value, str) else repr(value))
+
+
+def _paging(matched: int, size: int, number: int) -> None:
+    pages = max(1, -(-matched // size))
+    first, last = min(matched, (number - 1) * size + 1), min(matched, number * size)
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="paging-row"):
+        st.html(f'<div class="rs-line">{formats.count(first)}–{formats.count(last)} of {formats.count(matched)}</div>')
+        if pages > 1:
+            st.session_state["page-number"] = min(number, pages)
+            st.pagination(pages, key="page-number", on_change=_turn_page)
+        if matched > _PAGE_SIZES[0]:
+            st.session_state["page-size"] = size if size in _PAGE_SIZES else _DEFAULT_SIZE
+            st.selectbox(
+                "Rows a page",
+                _PAGE_SIZES,
+                key="page-size",
+                format_func=lambda rows: f"{rows} rows",
+                label_visibility="collapsed",
+                width=120,
+                on_change=_resize,
+            )
+
+
+def _select(run_ids: list[str]) -> None:
+    urls.put_list("sel", run_ids)
+    st.rerun(["runs-list", "runs-charts"])
+
+
+def _sort(column: str) -> None:
+    """The first click puts the largest or newest first; the next one turns it round."""
+    urls.put("sort", column if urls.get("sort", "-created") == f"-{column}" else f"-{column}")
+    urls.put("page", "")
+
+
+def _turn_page() -> None:
+    urls.put("page", str(st.session_state["page-number"]))
+
+
+def _resize() -> None:
+    urls.put("size", str(st.session_state["page-size"]))
+    urls.put("page", "")
