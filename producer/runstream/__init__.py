@@ -1,1 +1,60 @@
-"""Runstream."""
+"""Record training runs as event streams: `init()`, then `log()`.
+
+>>> import runstream
+>>> run = runstream.init(project="digits", config={"lr": 0.1})
+>>> run.log({"loss": 0.5})
+>>> run.finish()
+"""
+
+from typing import Any
+
+from runstream.artifacts import LoggedArtifact, UsedArtifact
+from runstream.current import current_run, define_metric, finish, init, log, log_artifact, use_artifact
+from runstream.errors import (
+    ArtifactError,
+    LookupFailed,
+    NoRunError,
+    RunExistsError,
+    RunNotFoundError,
+    RunstreamError,
+    SettingsError,
+)
+from runstream.parameters import Config, Summary
+from runstream.runs import Run
+from runstream.settings import Settings
+
+__all__ = [
+    "ArtifactError",
+    "Config",
+    "LoggedArtifact",
+    "LookupFailed",
+    "NoRunError",
+    "Run",
+    "RunExistsError",
+    "RunNotFoundError",
+    "RunstreamError",
+    "Settings",
+    "SettingsError",
+    "Summary",
+    "UsedArtifact",
+    "current_run",
+    "define_metric",
+    "finish",
+    "init",
+    "log",
+    "log_artifact",
+    "use_artifact",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """`runstream.run`, `.config`, `.summary` and `.tags` of the current run. Raises NoRunError without one."""
+    if name == "run":
+        return current_run("run")
+    if name in ("config", "summary", "tags"):
+        return getattr(current_run(name), name)
+    raise AttributeError(f"module 'runstream' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "config", "run", "summary", "tags"])

@@ -39,7 +39,7 @@ class SettingsError(RunstreamError, ValueError):
         self.value = value
 
 
-class NoRunError(RunstreamError):
+class NoRunError(RunstreamError, AttributeError):
     """A module-level function was called while no run is active in this process."""
 
     def __init__(self, call: str) -> None:

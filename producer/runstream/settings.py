@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -66,6 +67,8 @@ class Settings:
     capture_machine: bool = True
     capture_env: tuple[str, ...] = tuple(ENVIRONMENT_ALLOWED.split(","))
     """Names (a trailing * matches the rest) of environment variables to keep, masked; empty keeps none."""
+    quiet: bool = False
+    """Whether the notes at start and end of a run are left out; warnings stay."""
     client_options: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """`RUNSTREAM_KAFKA_*` as given (security protocol, user, ...), for the agent."""
 
@@ -80,7 +83,18 @@ class Settings:
         if self.segment_bytes < 1 << 16 or self.segment_max_bytes < self.segment_bytes:
             raise SettingsError("segment_bytes", self.segment_bytes, "at least 65536 and at most segment_max_bytes")
         if not self.s3:
-            object.__setattr__(self, "s3", (self.dir / "objects").as_uri())
+            object.__setattr__(self, "s3", _object_directory(self.dir))
+
+    def changed(self, **changes: Any) -> Settings:
+        """A copy with other values for some fields. Raises SettingsError for an unknown field or a value of no use."""
+        for name in changes:
+            if name not in VARIABLES and name not in ("rank", "client_options"):
+                raise SettingsError("settings", name, "one of " + ", ".join(sorted(VARIABLES)))
+        if "dir" in changes:
+            changes["dir"] = _directory(os.fspath(changes["dir"]))
+            if self.s3 == _object_directory(self.dir):
+                changes.setdefault("s3", "")
+        return dataclasses.replace(self, **changes) if changes else self
 
     @property
     def spool_dir(self) -> Path:
@@ -153,6 +167,10 @@ def _rank(env: Mapping[str, str]) -> int:
     return 0
 
 
+def _object_directory(directory: Path) -> str:
+    return (directory / "objects").as_uri()
+
+
 def _directory(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
@@ -215,6 +233,7 @@ VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "notes": ("RUNSTREAM_NOTES", str),
     "parent_run": ("RUNSTREAM_PARENT_RUN", str),
     "reinit": ("RUNSTREAM_REINIT", str),
+    "quiet": ("RUNSTREAM_QUIET", _flag),
     "ui_url": ("RUNSTREAM_UI_URL", str),
     "finish_timeout_s": ("RUNSTREAM_FINISH_TIMEOUT_S", _seconds),
     "max_metrics": ("RUNSTREAM_MAX_METRICS", _whole),

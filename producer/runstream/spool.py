@@ -183,6 +183,20 @@ def _directories(path: Path) -> list[Path]:
         return []
 
 
+def is_closed(directory: Path) -> bool:
+    """Whether the writer has put down its last record; it then also cut the segment off behind it."""
+    numbers = segment_numbers(directory)
+    try:
+        with segment_path(directory, numbers[-1] if numbers else 0).open("rb") as file:
+            file.seek(-END_BYTES, os.SEEK_END)
+            record = file.read()
+    except OSError:
+        return False
+    length, crc, kind, argument = RECORD.unpack_from(record)
+    whole: bool = length == END_BYTES - FRAME.size and zlib.crc32(record[8:]) == crc
+    return whole and (kind, argument) == (END, 1)
+
+
 def writer_lives(directory: Path, header: SegmentHeader) -> bool:
     """Whether the process that writes this spool still runs.
 

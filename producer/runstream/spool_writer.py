@@ -160,7 +160,7 @@ class SpoolWriter:
             self._waiting.append(body)
 
     def close(self) -> None:
-        """End the spool; what is preallocated and unused goes back to the disk. Raises OSError without room to do so."""
+        """End the spool; unused space goes back to the disk. Raises OSError when there is no room for the end."""
         if self.closed:
             return
         if self._map is None or self._waiting:

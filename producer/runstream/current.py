@@ -1,0 +1,199 @@
+"""`runstream.init()` and the functions for the current run."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from runstream.artifacts import LoggedArtifact, UsedArtifact
+from runstream.capture import captured
+from runstream.errors import NoRunError, SettingsError
+from runstream.identity import new_run_id, run_id_of
+from runstream.names import run_name
+from runstream.notices import note, set_quiet
+from runstream.resume import plan_attempt
+from runstream.runs import DisabledRun, Identity, Run, checked_tag
+from runstream.settings import Settings
+from runstream.values import as_mapping
+
+MAX_TEXT = 256
+
+_current: Run | None = None
+
+
+def init(
+    project: str | None = None,
+    name: str | None = None,
+    config: Any = None,
+    tags: Iterable[str] | None = None,
+    notes: str | None = None,
+    group: str | None = None,
+    job_type: str | None = None,
+    id: str | None = None,
+    resume: str | None = None,
+    mode: str | None = None,
+    dir: str | os.PathLike[str] | None = None,
+    settings: Settings | Mapping[str, Any] | None = None,
+) -> Run:
+    """Begin a run, and make it the current one.
+
+    What is not given comes from the environment (`RUNSTREAM_PROJECT`, …) or is made up. `config`: a mapping, an
+    argparse namespace, a dataclass, attrs or pydantic object. `id`: your own id; the same id in the same project is
+    the same run, and ranks of a job that share one write one run. `resume`: None or `allow` go on with a run of that id
+    when there is one, `must` refuses a new run, `never` an existing one. `mode`: `online`; `offline` writes the spool
+    and starts no agent; `disabled` does nothing. `settings`: a Settings object, or a mapping of fields to change.
+
+    Starting a second run leaves the first open in a script, and finishes it in a notebook (RUNSTREAM_REINIT).
+
+    Raises SettingsError for arguments and variables that cannot be used, RunExistsError and RunNotFoundError for
+    `resume`. Trouble with disk, broker or database never raises.
+    """
+    chosen = _settings(settings, mode=mode, dir=dir)
+    project = _text("project", chosen.project if project is None else project, required=True)
+    external_id = _text("id", id if id is not None else chosen.run_id)
+    if config is not None and as_mapping(config) is None:
+        raise SettingsError("config", type(config).__name__, "a mapping or an object with named fields")
+    identity = Identity(
+        project=project,
+        run_id=run_id_of(project, external_id) if external_id else new_run_id(),
+        external_id=external_id,
+        attempt=0,
+        name=_text("name", name or chosen.name),
+        group=_text("group", group or chosen.group),
+        job_type=_text("job_type", job_type or chosen.job_type),
+        notes=str(notes or chosen.notes or ""),
+        tags=_tags(chosen.tags if tags is None else tags),
+        parent_run=_text("parent_run", chosen.parent_run),
+    )
+    if not identity.name:
+        identity = dataclasses.replace(identity, name=external_id or run_name(identity.run_id))
+    set_quiet(chosen.quiet or chosen.rank > 0)
+    if chosen.mode == "disabled":
+        run: Run = DisabledRun(chosen, identity, {})
+    else:
+        attempt = plan_attempt(chosen, project, identity.run_id, chosen=bool(external_id), resume=resume)
+        _finish_earlier(chosen)
+        run = Run(
+            chosen,
+            dataclasses.replace(identity, attempt=attempt.number),
+            captured(chosen, os.environ),
+            first_step=attempt.first_step,
+        )
+        note(f"run {run.name} of project {project}: {run.url or run.spool}")
+    if config is not None:
+        run.config.update(config)
+    _make_current(run)
+    return run
+
+
+def join(settings: Settings, identity: Identity, step: int) -> Run:
+    """The run of that identity in this process: how a pickled Run arrives."""
+    if _current is not None and _current.id == str(identity.run_id) and not _current.finished:
+        return _current
+    kind = DisabledRun if settings.mode == "disabled" else Run
+    run = kind(settings, identity, captured(settings, os.environ) if kind is Run else {}, first_step=step)
+    if _current is None or _current.finished:
+        _make_current(run)
+    return run
+
+
+def current_run(call: str = "run") -> Run:
+    """The current run. Raises NoRunError when there is none."""
+    if _current is None:
+        raise NoRunError(call)
+    return _current
+
+
+def log(data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:
+    """`Run.log` of the current run. Raises NoRunError without one."""
+    if _current is None:
+        raise NoRunError("log()")
+    _current.log(data, step, commit)
+
+
+def define_metric(
+    pattern: str,
+    *,
+    step_metric: str | None = None,
+    summary: str | Iterable[str] | None = None,
+    goal: str | None = None,
+    hidden: bool = False,
+    unit: str | None = None,
+) -> None:
+    """`Run.define_metric` of the current run. Raises NoRunError without one."""
+    current_run("define_metric()").define_metric(
+        pattern, step_metric=step_metric, summary=summary, goal=goal, hidden=hidden, unit=unit
+    )
+
+
+def log_artifact(
+    path: str | os.PathLike[str],
+    name: str | None = None,
+    type: str = "file",
+    aliases: Iterable[str] = (),
+    metadata: Mapping[str, Any] | None = None,
+    description: str = "",
+) -> LoggedArtifact | None:
+    """`Run.log_artifact` of the current run. Raises NoRunError without one."""
+    return current_run("log_artifact()").log_artifact(path, name, type, aliases, metadata, description)
+
+
+def use_artifact(name: str) -> UsedArtifact:
+    """`Run.use_artifact` of the current run. Raises NoRunError without one."""
+    return current_run("use_artifact()").use_artifact(name)
+
+
+def finish(exit_code: int = 0) -> None:
+    """`Run.finish` of the current run; does nothing without one."""
+    global _current
+    run, _current = _current, None
+    if run is not None:
+        run.finish(exit_code)
+
+
+def _make_current(run: Run) -> None:
+    global _current
+    _current = run
+
+
+def _finish_earlier(settings: Settings) -> None:
+    earlier = _current
+    in_notebook = "ipykernel" in sys.modules
+    wanted = settings.reinit == "finish_previous" or (settings.reinit == "auto" and in_notebook)
+    if wanted and earlier is not None and not earlier.finished:
+        earlier.finish()
+
+
+def _settings(
+    given: Settings | Mapping[str, Any] | None,
+    *,
+    mode: str | None,
+    dir: str | os.PathLike[str] | None,
+) -> Settings:
+    settings = given if isinstance(given, Settings) else Settings.from_env(os.environ)
+    changes: dict[str, Any] = dict(given) if isinstance(given, Mapping) else {}
+    if mode is not None:
+        changes["mode"] = mode
+    if dir is not None:
+        changes["dir"] = dir
+    return settings.changed(**changes)
+
+
+def _text(name: str, value: object, *, required: bool = False) -> str:
+    text = "" if value is None else value.strip() if isinstance(value, str) else str(value)
+    if required and not text:
+        raise SettingsError(name, value, "it must not be empty")
+    if len(text) > MAX_TEXT or not text.isprintable():
+        raise SettingsError(name, value, f"printable text of at most {MAX_TEXT} characters")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise SettingsError(name, value, "text that UTF-8 can hold") from None
+    return text
+
+
+def _tags(tags: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted({checked_tag(tag) for tag in ([tags] if isinstance(tags, str) else tags)}))

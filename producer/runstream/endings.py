@@ -1,0 +1,131 @@
+"""How a process ends, seen from its runs: normally, by an exception, by sys.exit, in a fork.
+
+No signal handler is installed. One would change how a job dies: Python runs it only between bytecodes, so a process
+stuck in a kernel or a collective would no longer end by SIGTERM. A user's own handlers stay as they are; what they log
+is kept, and when they leave by `sys.exit`, the run ends with that code. Without a handler the agent sees at once that
+the process is gone.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import weakref
+from types import TracebackType
+from typing import Any, NamedTuple, NoReturn, Protocol
+
+from runstream.masking import mask_text
+from runstream.values import cut
+
+MAX_REASON_BYTES = 1000
+
+
+class Outcome(NamedTuple):
+    state: str = "finished"
+    exit_code: int = 0
+    reason: str = ""
+
+
+class Ending(Protocol):
+    """What takes part in the end of the process."""
+
+    def end(self, outcome: Outcome) -> None: ...
+
+    def forked(self) -> None: ...
+
+
+_open: weakref.WeakSet[Ending] = weakref.WeakSet()
+_outcome = Outcome()
+_installed = False
+
+
+def outcome_of(error: BaseException | None) -> Outcome:
+    """What a run's end says when this exception ends it."""
+    if error is None:
+        return Outcome()
+    if isinstance(error, SystemExit):
+        return outcome_of_code(error.code)
+    if isinstance(error, KeyboardInterrupt):
+        return Outcome("killed", 130, "KeyboardInterrupt")
+    try:
+        text = f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - a user's __str__ may do anything
+        text = type(error).__name__
+    return Outcome("failed", 1, cut(mask_text(text), MAX_REASON_BYTES)[0])
+
+
+def outcome_of_code(code: object) -> Outcome:
+    """The outcome of `sys.exit(code)`: 128 + n is signal n by custom."""
+    if code is None:
+        return Outcome()
+    if not isinstance(code, int):
+        return Outcome("failed", 1, cut(mask_text(str(code)), MAX_REASON_BYTES)[0])
+    status = int(code) & 0xFF
+    if status == 0:
+        return Outcome()
+    if status > 128:
+        try:
+            return Outcome("killed", status, signal.Signals(status - 128).name)
+        except ValueError:
+            return Outcome("failed", status, f"exit code {status}")
+    return Outcome("failed", status, f"exit code {status}")
+
+
+def watch(run: Ending) -> None:
+    """End `run` with the process unless it ended before."""
+    _open.add(run)
+    _install()
+
+
+def forget(run: Ending) -> None:
+    _open.discard(run)
+
+
+def end_all() -> None:
+    """End what is still open, with what is known of how the process ends."""
+    for run in list(_open):
+        run.end(_outcome)
+
+
+def watch_worker() -> None:
+    """In a forked child that has begun to write: end its part also where atexit is not run (multiprocessing)."""
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        util.Finalize(None, end_all, exitpriority=-100)
+
+
+def _install() -> None:
+    global _installed
+    if _installed:
+        return
+    _installed = True
+    atexit.register(end_all)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_in_child)
+    previous_hook = sys.excepthook
+
+    def excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        _note(outcome_of(error))
+        previous_hook(kind, error, trace)
+
+    sys.excepthook = excepthook
+    previous_exit = sys.exit
+
+    def exit(status: Any = None) -> NoReturn:
+        _note(outcome_of_code(status))
+        previous_exit(status)
+
+    sys.exit = exit
+
+
+def _note(outcome: Outcome) -> None:
+    global _outcome
+    _outcome = outcome
+
+
+def _in_child() -> None:
+    _note(Outcome())
+    for run in list(_open):
+        run.forked()

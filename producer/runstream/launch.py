@@ -1,0 +1,57 @@
+"""Starting the agent of a data directory on demand, as a process that outlives the training job."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+
+from runstream.identity import lock_is_held
+from runstream.notices import warn
+from runstream.settings import VARIABLES, Settings
+
+HANDED_OVER = ("kafka", "topic_prefix", "clickhouse", "s3")
+
+
+def agent_wanted(settings: Settings) -> bool:
+    return settings.mode == "online" and settings.kafka is not None and settings.agent != "off"
+
+
+def ensure_agent(settings: Settings, env: Mapping[str, str]) -> None:
+    """Start the agent when this job is to have one and none runs. Never raises; the spool is safe without it."""
+    if not agent_wanted(settings) or settings.agent == "external" or lock_is_held(settings.agent_lock):
+        return
+    try:
+        if settings.agent == "thread":
+            import_module("runstream.agent").start_thread(settings)
+        else:
+            _start_process(settings, env)
+    except Exception as error:  # noqa: BLE001 - a job must train without its agent
+        warn(
+            f"the agent could not be started ({type(error).__name__}: {error}); points stay in {settings.spool_dir}. "
+            "Run `runstream agent` on this host, or send them later with `runstream sync`."
+        )
+
+
+def _start_process(settings: Settings, env: Mapping[str, str]) -> None:
+    settings.logs_dir.mkdir(parents=True, exist_ok=True)
+    handed = {VARIABLES[name][0]: str(getattr(settings, name) or "") for name in HANDED_OVER}
+    command = [sys.executable, "-m", "runstream.agent", "--dir", str(settings.dir)]
+    log = os.open(settings.logs_dir / "agent.log", os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC, 0o644)
+    try:
+        # The shell leaves at once, so that the agent has no parent here: no zombie, nothing to wait for.
+        subprocess.run(  # noqa: S603 - our own interpreter and module
+            ["/bin/sh", "-c", '"$@" &', "sh", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd=settings.dir,
+            env={**env, **{name: text for name, text in handed.items() if text}},
+            check=True,
+            timeout=10,
+        )
+    finally:
+        os.close(log)

@@ -1,0 +1,194 @@
+"""One process's part of a run: rows and events into its spool, from any thread, and without ever raising."""
+
+from __future__ import annotations
+
+import operator
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from runstream.notices import Once
+from runstream.rows import Rows
+from runstream.spool_writer import SpoolWriter
+
+MIN_STEP, MAX_STEP = -(2**63), 2**63 - 1
+
+
+class Recorder:
+    """What `log()` and every event go through.
+
+    `open_writer` makes the writer of this process and records the start of the run in it; it is called again in a
+    forked child, when that logs for the first time, for a child must not touch its parent's file.
+    """
+
+    def __init__(
+        self, *, open_writer: Callable[[], SpoolWriter] | None, actor: str, first_step: int, max_metrics: int
+    ) -> None:
+        self._open_writer = open_writer
+        self._actor = actor
+        self._max_metrics = max_metrics
+        self._step = first_step
+        self._dropped = 0
+        self._refused_before = 0
+        self._once = Once()
+        self._ended = False
+        self._written_at_drop = -1
+        self._reset()
+
+    def _reset(self) -> None:
+        self._lock = threading.RLock()
+        self._busy = False
+        self._deferred: list[Callable[[], None]] = []
+        self._writer: SpoolWriter | None = None
+        self._rows = Rows(self._max_metrics)
+        self._known = self._rows.known
+        self._append_row: Callable[..., None] = _no_writer
+
+    @property
+    def step(self) -> int:
+        """The step that the next `log()` without `step=` gets."""
+        return self._step
+
+    @property
+    def dropped(self) -> int:
+        """Rows and events that were lost for lack of room: disk full, directory removed or read-only."""
+        return self._dropped + (self._writer.lost_rows if self._writer is not None else 0)
+
+    @property
+    def refused(self) -> int:
+        """Values that `log()` left out because they are not numbers or have no usable name."""
+        return self._refused_before + self._rows.refused
+
+    def log(self, data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:
+        """Record the numbers of `data` at one step.
+
+        Without `step` the run's own counter is used and then goes up by one; with `step` the counter is set to it and
+        stays there, so that further calls add to the same step. `commit` decides otherwise: True moves the counter on
+        after this call, False leaves it. Nested mappings are named with `/`. Numbers are what `float()` takes without
+        loss of meaning: ints, floats, bools, numpy and torch scalars, arrays of one element. Logging a metric again at
+        the same step replaces its value.
+
+        Every call is written at once and survives a kill of the process. It never raises: what is not a number is left
+        out with one warning per name, what finds no room on the disk is counted in `dropped`.
+        """
+        try:
+            with self._lock:
+                if self._busy:  # a signal handler logs while this very thread does
+                    self._deferred.append(lambda: self.log(data, step, commit))
+                    return
+                self._busy = True
+                try:
+                    at = self._step if step is None else step if type(step) is int else self._step_of(step)
+                    try:
+                        self._append_row(self._known[tuple(data)], at, data.values())
+                    except Exception:  # noqa: BLE001 - new names, odd values, no room: looked at one by one
+                        at = self._log_unusual(data, at)
+                    self._step = at + 1 if commit or (commit is None and step is None) else at
+                finally:
+                    self._busy = False
+                    if self._deferred:
+                        self._run_deferred()
+        except Exception as error:  # noqa: BLE001 - a training loop must not die of its log
+            self._trouble("log()", error)
+
+    def _emit(self, body: dict[str, Any]) -> None:
+        """Record a control event. Never raises."""
+        try:
+            with self._lock:
+                if self._busy:
+                    self._deferred.append(lambda: self._emit(body))
+                    return
+                self._busy = True
+                try:
+                    writer = self._ready("an event")
+                    if writer is not None:
+                        self._put_event(writer, {**body, "actor": self._actor})
+                finally:
+                    self._busy = False
+                    if self._deferred:
+                        self._run_deferred()
+        except Exception as error:  # noqa: BLE001
+            self._trouble(str(body.get("type")), error)
+
+    def _put_event(self, writer: SpoolWriter, body: dict[str, Any]) -> None:
+        try:
+            writer.append_event(body)
+        except OSError as error:
+            self._drop(writer, error)
+
+    def _log_unusual(self, data: Any, at: int) -> int:
+        """Log what the fast path could not; the step it was logged at."""
+        if not MIN_STEP <= at <= MAX_STEP:
+            self._once.warn("step", f"log(step={at}) is beyond 64 bits; {MAX_STEP} is used")
+            at = MAX_STEP
+        if not isinstance(data, Mapping):
+            self._rows.refuse("", f"log() takes a dict of names and numbers, not {type(data).__name__}")
+            return at
+        writer = self._ready("log()")
+        if writer is None:
+            return at
+        for keys, values in self._rows.of(data):
+            try:
+                writer.append_row(keys, at, values)
+            except OSError as error:
+                self._drop(writer, error)
+        return at
+
+    def _step_of(self, step: Any) -> int:
+        """The step as an int; the counter's, with a warning, when it is none."""
+        try:
+            return operator.index(step)
+        except TypeError:
+            pass
+        try:
+            number = float(step) if not isinstance(step, str | bytes) else None
+            if number is not None and number.is_integer():
+                return int(number)
+        except Exception:  # noqa: BLE001, S110 - any object may come; said below
+            pass
+        self._once.warn(
+            "step", f"log(step={step!r}) is not a whole number; the run's own counter is used".replace("\n", " ")[:300]
+        )
+        return self._step
+
+    def _ready(self, what: str) -> SpoolWriter | None:
+        """The writer of this process; None when the run is over or disabled."""
+        if self._ended:
+            self._once.warn("ended", f"{what} after the run was finished is left out; call runstream.init() again")
+            self._dropped += 1
+            return None
+        if self._writer is None and self._open_writer is not None:
+            self._writer = self._open_writer()
+            self._append_row = self._writer.append_row
+        return self._writer
+
+    def _drop(self, writer: SpoolWriter, error: OSError) -> None:
+        self._dropped += 1
+        if writer.row_seq != self._written_at_drop:
+            self._once.forget("room")
+        self._written_at_drop = writer.row_seq
+        self._once.warn(
+            "room",
+            f"no room in {writer.directory} ({error}); points are dropped (and counted in run.dropped) meanwhile. "
+            "Training goes on. Free space, or point RUNSTREAM_DIR to another disk.",
+        )
+
+    def _run_deferred(self) -> None:
+        while self._deferred:
+            self._deferred.pop(0)()
+
+    def _trouble(self, what: str, error: Exception) -> None:
+        self._dropped += 1
+        self._once.warn(f"trouble {type(error).__name__}", f"{what} was left out: {type(error).__name__}: {error}")
+
+    def forked(self) -> None:
+        """In a forked child: let go of the parent's spool; its own begins with the first log()."""
+        writer, self._refused_before = self._writer, 0
+        self._dropped = 0
+        self._reset()
+        if writer is not None:
+            writer.abandon()
+
+
+def _no_writer(*_: object) -> None:
+    raise LookupError

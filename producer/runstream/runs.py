@@ -1,0 +1,484 @@
+"""A run: the public face of what one process records."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSet
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from runstream import endings
+from runstream.artifacts import LoggedArtifact, UsedArtifact, stage
+from runstream.delivery import say_what_is_left
+from runstream.endings import Outcome, outcome_of, outcome_of_code
+from runstream.errors import RunstreamError, SettingsError
+from runstream.identity import actor, new_writer_id
+from runstream.launch import agent_wanted, ensure_agent
+from runstream.lookup import database_url, up_state
+from runstream.notices import Once, warn
+from runstream.parameters import Changes, Config, Parameters, Summary
+from runstream.recorder import Recorder
+from runstream.resume import note_attempt
+from runstream.settings import Settings
+from runstream.spool_writer import SpoolWriter
+from runstream.values import MAX_TEXT_BYTES, cut, typed
+
+SUMMARIES = ("min", "max", "last", "first", "mean", "best", "none")
+GOALS = {"": "", "min": "minimize", "max": "maximize", "minimize": "minimize", "maximize": "maximize"}
+PARAMS_PER_EVENT_BYTES = 256 * 1024
+MAX_TAG_BYTES = 256
+USE_LOOKUP_S = 2.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Identity:
+    """Which run this is a part of."""
+
+    project: str
+    run_id: uuid.UUID
+    external_id: str
+    attempt: int
+    name: str
+    group: str = ""
+    job_type: str = ""
+    notes: str = ""
+    tags: tuple[str, ...] = ()
+    parent_run: str = ""
+
+
+class Run(Recorder):
+    """One run, as this process sees it. Made by `runstream.init()`.
+
+    Usable from all threads. After a `fork()` the child's calls belong to the same run, as a writer of their own;
+    pickled to another process it joins the run there. As a context manager it finishes the run, as failed when an
+    exception leaves the block.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        identity: Identity,
+        captured: Mapping[str, Any],
+        *,
+        first_step: int = 0,
+        allocate: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self.settings = settings
+        self._identity = identity
+        self._captured = dict(captured)
+        self._started_us = time.time_ns() // 1000
+        self._attributes = {"name": identity.name, "notes": identity.notes}
+        self._attributes.update(group=identity.group, job_type=identity.job_type)
+        self._allocate = allocate
+        self._artifacts = 0
+        self._said = Once()
+        super().__init__(
+            open_writer=self._new_writer if settings.mode != "disabled" else None,
+            actor=actor(),
+            first_step=first_step,
+            max_metrics=settings.max_metrics,
+        )
+        self._config = Config(Parameters(lambda changes: self._send_values("Params", changes)))
+        self._summary = Summary(lambda changes: self._send_values("Summary", changes))
+        self._tags = Tags(identity.tags, self._send_attributes)
+        if settings.mode != "disabled":
+            self._begin()
+
+    # -- what it is
+
+    @property
+    def id(self) -> str:
+        """The run id, a UUID as text."""
+        return str(self._identity.run_id)
+
+    @property
+    def project(self) -> str:
+        return self._identity.project
+
+    @property
+    def attempt(self) -> int:
+        """0 for the first start of the run, one more for each resume."""
+        return self._identity.attempt
+
+    @property
+    def rank(self) -> int:
+        return self.settings.rank
+
+    @property
+    def mode(self) -> str:
+        """online, offline or disabled."""
+        return self.settings.mode
+
+    @property
+    def finished(self) -> bool:
+        return self._ended
+
+    @property
+    def spool(self) -> Path | None:
+        """The directory that holds this process's part until it is sent; None before anything was written."""
+        return self._writer.directory if self._writer is not None else None
+
+    @property
+    def url(self) -> str | None:
+        """The run's page, when RUNSTREAM_UI_URL is set or `runstream up` runs on this data directory; else None."""
+        page = self.settings.ui_url or up_state(self.settings.up_file).get("ui_url")
+        return f"{str(page).rstrip('/')}/run?run={self.id}" if page and self.mode != "disabled" else None
+
+    @property
+    def name(self) -> str:
+        return self._attributes["name"]
+
+    @name.setter
+    def name(self, text: str) -> None:
+        self._set_attribute("name", text)
+
+    @property
+    def notes(self) -> str:
+        return self._attributes["notes"]
+
+    @notes.setter
+    def notes(self, text: str) -> None:
+        self._set_attribute("notes", text)
+
+    @property
+    def group(self) -> str:
+        return self._attributes["group"]
+
+    @group.setter
+    def group(self, text: str) -> None:
+        self._set_attribute("group", text)
+
+    @property
+    def job_type(self) -> str:
+        return self._attributes["job_type"]
+
+    @job_type.setter
+    def job_type(self, text: str) -> None:
+        self._set_attribute("job_type", text)
+
+    @property
+    def tags(self) -> Tags:
+        """A set; `run.tags.add("baseline")` and `run.tags = [...]` are recorded at once."""
+        return self._tags
+
+    @tags.setter
+    def tags(self, tags: Iterable[str]) -> None:
+        self._tags.replace(tags)
+
+    @property
+    def config(self) -> Config:
+        """The parameters of the run; see Config."""
+        return self._config
+
+    @config.setter
+    def config(self, values: Any) -> None:
+        self._config.update(values)
+
+    @property
+    def summary(self) -> Summary:
+        """Results of the run as a whole; see Summary."""
+        return self._summary
+
+    def __repr__(self) -> str:
+        return f"<Run {self.name} ({self.id}) of {self.project}{', finished' if self._ended else ''}>"
+
+    # -- what it records
+
+    def define_metric(
+        self,
+        pattern: str,
+        *,
+        step_metric: str | None = None,
+        summary: str | Iterable[str] | None = None,
+        goal: str | None = None,
+        hidden: bool = False,
+        unit: str | None = None,
+    ) -> None:
+        """Say how a metric, or all that match a glob such as `val/*`, are summarised and drawn.
+
+        `step_metric`: the metric to draw against instead of step. `summary`: of min, max, last, first, mean, best,
+        none. `goal`: minimize or maximize. What cannot be used is left out with a warning.
+        """
+        wanted = [summary] if isinstance(summary, str) else list(summary or ())
+        parts = [part.strip() for text in wanted for part in str(text).split(",")]
+        for part in [part for part in parts if part not in SUMMARIES]:
+            warn(f"define_metric({pattern!r}): summary {part!r} is left out; it is one of {', '.join(SUMMARIES)}")
+        if (goal or "") not in GOALS:
+            warn(f"define_metric({pattern!r}): goal {goal!r} is left out; it is minimize or maximize")
+        self._emit(
+            {
+                "type": "MetricDefined",
+                "pattern": str(pattern),
+                "x_axis": str(step_metric or ""),
+                "summary": [part for part in parts if part in SUMMARIES],
+                "goal": GOALS.get(goal or "", ""),
+                "hidden": bool(hidden),
+                "unit": str(unit or ""),
+            }
+        )
+
+    def log_artifact(
+        self,
+        path: str | os.PathLike[str],
+        name: str | None = None,
+        type: str = "file",
+        aliases: Iterable[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+        description: str = "",
+    ) -> LoggedArtifact | None:
+        """Keep a file or a directory as an artifact; `name` defaults to its file name.
+
+        The files are copied beside the spool now, so that the original may change or go, and uploaded by the agent.
+        Never raises: None, with a warning, when there is nothing at `path` or no room.
+        """
+        if self.mode == "disabled":
+            return None
+        try:
+            source = Path(path)
+            name = checked_artifact_name(name or source.resolve().name)
+            with self._lock:
+                writer = self._ready("log_artifact()")
+                if writer is None:
+                    return None
+                self._artifacts += 1
+                staged = f"files/{self._artifacts}"
+            files = stage(source, writer.directory / staged)
+            logged = LoggedArtifact(name, type, sum(f["size"] for f in files), tuple(f["path"] for f in files))
+            self._emit(
+                {
+                    "type": "ArtifactStaged",
+                    "name": name,
+                    "artifact_type": type,
+                    "aliases": sorted({str(alias) for alias in aliases}),
+                    "metadata": typed("", dict(metadata or {}))["text"],
+                    "description": description,
+                    "stage": staged,
+                    "files": files,
+                }
+            )
+        except Exception as error:  # noqa: BLE001 - a training loop must not die of it
+            self._dropped += 1
+            warn(f"log_artifact({str(path)!r}) is left out: {error}")
+            return None
+        return logged
+
+    def use_artifact(self, name: str) -> UsedArtifact:
+        """Record that this run reads an artifact: `name`, `name:v3`, `name:alias` or `name:digest` (`latest` if none).
+
+        Waits for the database at most 2 s; `download()` on the answer asks again when that was not enough.
+        """
+        base, _, asked = name.partition(":")
+        seen: list[str] = []
+
+        def record(digest: str) -> None:
+            if digest not in seen:
+                seen.append(digest)
+                self._emit({"type": "ArtifactUsed", "name": base, "version": asked or "latest", "digest": digest})
+
+        used = UsedArtifact(self.settings, self.project, base, asked or "latest", record)
+        if self.mode == "disabled":
+            return used
+        try:
+            if database_url(self.settings) is not None:
+                used.resolve(USE_LOOKUP_S)
+        except RunstreamError as error:
+            warn(f"use_artifact({name!r}): {error}")
+        if not seen:
+            record("")
+        return used
+
+    # -- how it ends
+
+    def finish(self, exit_code: int = 0) -> None:
+        """End the run: `finished` for exit code 0, else `failed`.
+
+        With a broker, waits until the agent has sent everything, at most RUNSTREAM_FINISH_TIMEOUT_S; says what is left.
+        Without one it only closes the spool. Never raises; a second call does nothing.
+        """
+        self.end(outcome_of_code(exit_code))
+
+    def end(self, outcome: Outcome) -> None:
+        """End the run with an outcome. Never raises."""
+        endings.forget(self)
+        try:
+            with self._lock:
+                writer = self._writer
+                if self._ended or writer is None:
+                    self._ended = True
+                    return
+            self._config.record_changes()
+            self._emit({"type": "RunFinished", **outcome._asdict(), "metric_seq": writer.row_seq})
+            with self._lock:
+                self._ended = True
+                self._append_row = _over
+                try:
+                    writer.close()
+                except OSError as error:
+                    self._drop(writer, error)
+            if self._identity.external_id:
+                note_attempt(self.settings, self._identity.run_id, self.attempt, self._step - 1)
+            if agent_wanted(self.settings):
+                ensure_agent(self.settings, os.environ)
+            say_what_is_left(self.settings, self.name, self.url, writer, self.dropped)
+        except Exception as error:  # noqa: BLE001
+            self._trouble("finish()", error)
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end(outcome_of(error))
+
+    def __reduce__(self) -> tuple[Callable[..., Run], tuple[Any, ...]]:
+        from runstream.current import join
+
+        return join, (self.settings, self._identity, self._step)
+
+    def __deepcopy__(self, memo: object) -> Run:
+        return self
+
+    # -- inside
+
+    def _begin(self) -> None:
+        with self._lock:
+            self._ready("init()")
+        endings.watch(self)
+        if self._identity.external_id:
+            note_attempt(self.settings, self._identity.run_id, self.attempt, self._step - 1)
+        ensure_agent(self.settings, os.environ)
+
+    def _new_writer(self) -> SpoolWriter:
+        """This process's writer, with the start of its part of the run in it."""
+        if self._captured.get("pid") != os.getpid():
+            self._captured["pid"] = os.getpid()
+            self._started_us = time.time_ns() // 1000
+            endings.watch_worker()
+        settings, identity = self.settings, self._identity
+        writer = SpoolWriter(
+            settings.spool_dir,
+            run_id=identity.run_id,
+            writer_id=new_writer_id(),
+            project=identity.project,
+            attempt=identity.attempt,
+            rank=settings.rank,
+            segment_bytes=settings.segment_bytes,
+            segment_max_bytes=settings.segment_max_bytes,
+            max_bytes=settings.spool_max_bytes,
+            allocate=self._allocate,
+        )
+        started = {
+            "type": "RunStarted",
+            **self._captured,
+            "name": identity.name,
+            "external_id": identity.external_id,
+            "created_us": self._started_us,
+            "group": identity.group,
+            "job_type": identity.job_type,
+            "notes": identity.notes,
+            "tags": list(identity.tags),
+            "parent_run": identity.parent_run,
+            "actor": self._actor,
+        }
+        writer.append_event(started)
+        if writer.waiting_events:
+            self._said.warn(
+                "room",
+                f"nothing can be written to {writer.directory}; training goes on, and points are kept once it can",
+            )
+        return writer
+
+    def _send_values(self, kind: str, changes: Changes) -> None:
+        part: Changes = []
+        size = 0
+        for value in changes:
+            size += len(json.dumps(value))
+            if part and size > PARAMS_PER_EVENT_BYTES:
+                self._emit({"type": kind, "values": part})
+                part, size = [], 0
+            part.append(value)
+        self._emit({"type": kind, "values": part})
+
+    def _set_attribute(self, key: str, text: str) -> None:
+        text = cut("" if text is None else str(text), MAX_TEXT_BYTES)[0]
+        if self._attributes[key] != text:
+            self._attributes[key] = text
+            self._send_attributes({key: text})
+
+    def _send_attributes(self, values: dict[str, str | None]) -> None:
+        self._emit({"type": "Attributes", "values": values})
+
+
+class DisabledRun(Run):
+    """A run that records nothing and touches no disk."""
+
+    def log(self, data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:
+        """Do nothing."""
+
+    def _emit(self, body: dict[str, Any]) -> None:
+        return
+
+
+class Tags(MutableSet[str]):
+    """The run's tags; each change is recorded at once."""
+
+    def __init__(self, tags: Iterable[str], send: Callable[[dict[str, str | None]], None]) -> None:
+        self._tags = set(tags)
+        self._send = send
+
+    def __contains__(self, tag: object) -> bool:
+        return tag in self._tags
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._tags))
+
+    def __len__(self) -> int:
+        return len(self._tags)
+
+    def __repr__(self) -> str:
+        return f"Tags({sorted(self._tags)!r})"
+
+    def add(self, value: str) -> None:
+        self.replace({*self._tags, value})
+
+    def discard(self, value: str) -> None:
+        self.replace(self._tags - {value})
+
+    def replace(self, tags: Iterable[str]) -> None:
+        """Make these the tags; a tag that cannot be kept is left out with a warning."""
+        wanted = set()
+        for tag in [tags] if isinstance(tags, str) else tags:
+            try:
+                wanted.add(checked_tag(tag))
+            except SettingsError as error:
+                warn(str(error))
+        changes: dict[str, str | None] = {f"tag:{tag}": "true" for tag in sorted(wanted - self._tags)}
+        changes.update({f"tag:{tag}": None for tag in sorted(self._tags - wanted)})
+        self._tags = wanted
+        if changes:
+            self._send(changes)
+
+
+def checked_tag(tag: object) -> str:
+    """The tag, stripped. Raises SettingsError for an empty or too long one, or with control characters."""
+    text = str(tag).strip()
+    if not text or not text.isprintable() or len(text.encode("utf-8", "replace")) > MAX_TAG_BYTES:
+        raise SettingsError("tags", tag, f"a tag is printable text of 1 to {MAX_TAG_BYTES} bytes")
+    return text
+
+
+def checked_artifact_name(name: str) -> str:
+    """The name. Raises ValueError for one that `use_artifact("name:version")` could not ask for."""
+    if not name or ":" in name or not name.isprintable():
+        raise ValueError(f"the name {name!r} is empty, or has a colon or a control character")
+    return name
+
+
+def _over(*_: object) -> None:
+    raise LookupError
