@@ -14,6 +14,7 @@ import signal
 import sys
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 
@@ -27,7 +28,7 @@ from runstream_deploy.embedded.serving import HOST, bind, server
 async def serve(directory: Path, port: int, accounts: Accounts, as_json: bool) -> None:
     """Serves until SIGTERM or SIGINT. Raises EmbeddedError."""
     listener = bind(port, "--port")
-    url = f"http://{accounts.owner}:{accounts.password}@{HOST}:{listener.getsockname()[1]}"
+    url = f"http://{quote(accounts.owner, '')}:{quote(accounts.password, '')}@{HOST}:{listener.getsockname()[1]}"
     with Engine(directory) as engine:
         app, endpoint = application(engine, accounts)
         uvicorn_server = server(app)
