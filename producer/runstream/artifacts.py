@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -46,6 +44,8 @@ def stage(source: Path, directory: Path) -> list[dict[str, Any]]:
     file system can (XFS, Btrfs), the copy shares its blocks with the original. Raises OSError or ValueError, and then
     leaves nothing.
     """
+    import shutil
+
     files: list[dict[str, Any]] = []
     try:
         for path, relative in _files_of(source):
@@ -80,6 +80,8 @@ def _files_of(source: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _copy(source: Path, target: Path) -> int:
+    import shutil
+
     with source.open("rb") as reader, target.open("xb") as writer:
         if hasattr(os, "copy_file_range"):
             try:
@@ -186,5 +188,7 @@ def _safe(path: str) -> PurePosixPath:
 
 
 def _sha256(path: Path) -> str:
+    import hashlib
+
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

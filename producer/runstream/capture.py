@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import platform
 import re
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +24,8 @@ _DIST_INFO = re.compile(r"(.+?)-([^-]+)\.(?:dist|egg)-info")
 
 def captured(settings: Settings, env: Mapping[str, str]) -> dict[str, Any]:
     """The fields of RunStarted that say where the run comes from, as far as the settings want them."""
+    import platform
+
     found: dict[str, Any] = {
         "user": user_name(),
         "host": host_name(),
@@ -52,6 +51,9 @@ def captured(settings: Settings, env: Mapping[str, str]) -> dict[str, Any]:
 
 
 def client_version() -> str:
+    """The installed version of this package."""
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("runstream")
     except PackageNotFoundError:
@@ -105,7 +107,7 @@ def _names(directory: str) -> Iterator[str]:
 
 def machine() -> dict[str, str]:
     """Processor, memory and graphics cards as text, from what the system tells without a tool."""
-    found = {"cpu_count": str(os.cpu_count() or 0), "architecture": platform.machine()}
+    found = {"cpu_count": str(os.cpu_count() or 0), "architecture": os.uname().machine}
     if hasattr(os, "sched_getaffinity"):
         found["cpu_usable"] = str(len(os.sched_getaffinity(0)))
     with contextlib.suppress(OSError, ValueError):
@@ -159,6 +161,8 @@ def git() -> dict[str, str]:
 
 def _git(directory: str, *arguments: str) -> str | None:
     """What git says, stripped; None when it fails, is not there or takes too long."""
+    import subprocess
+
     try:
         done = subprocess.run(  # noqa: S603 - fixed arguments
             ["git", "-C", directory, *arguments],  # noqa: S607 - the user's git

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import signal
 import sys
 import weakref
 from types import TracebackType
@@ -62,6 +61,8 @@ def outcome_of_code(code: object) -> Outcome:
         return Outcome()
     if not isinstance(code, int):
         return Outcome("failed", 1, cut(mask_text(str(code)), MAX_REASON_BYTES)[0])
+    import signal
+
     status = int(code) & 0xFF
     if status == 0:
         return Outcome()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import fcntl
-import getpass
 import os
-import socket
 import time
 import uuid
 from pathlib import Path
 
-NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://runstream.dev/run")
+NAMESPACE = uuid.UUID("1afb2889-17e8-5fd9-97fe-246bc198063e")
+"""uuid5(NAMESPACE_URL, "https://runstream.dev/run"), written out: computing it loads OpenSSL."""
 NO_BOOT = bytes(16)
 
 
@@ -37,10 +36,12 @@ def new_writer_id() -> int:
 
 
 def host_name() -> str:
-    return socket.gethostname()
+    return os.uname().nodename
 
 
 def user_name() -> str:
+    import getpass
+
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's uid without an entry in passwd

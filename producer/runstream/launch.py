@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -36,6 +35,8 @@ def ensure_agent(settings: Settings, env: Mapping[str, str]) -> None:
 
 
 def _start_process(settings: Settings, env: Mapping[str, str]) -> None:
+    import subprocess
+
     settings.logs_dir.mkdir(parents=True, exist_ok=True)
     handed = {VARIABLES[name][0]: str(getattr(settings, name) or "") for name in HANDED_OVER}
     command = [sys.executable, "-m", "runstream.agent", "--dir", str(settings.dir)]

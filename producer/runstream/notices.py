@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import sys
 
-logger = logging.getLogger("runstream")
+INFO, WARNING = 20, 30
+"""The levels of `logging`, which is not loaded for our sake: where nobody did, nobody set it up either."""
+
 _quiet = False
 
 
@@ -18,19 +19,21 @@ def set_quiet(quiet: bool) -> None:
 
 def note(text: str) -> None:
     """Something to know: where the run is seen, what is left to send."""
-    _tell(logging.INFO, text)
+    _tell(INFO, text)
 
 
 def warn(text: str) -> None:
     """Something to act on. Never raises, also where warnings are errors."""
-    _tell(logging.WARNING, text)
+    _tell(WARNING, text)
 
 
 def _tell(level: int, text: str) -> None:
     with contextlib.suppress(Exception):
-        if logger.hasHandlers():
+        logging = sys.modules.get("logging")
+        logger = logging.getLogger("runstream") if logging is not None else None
+        if logger is not None and logger.hasHandlers():
             logger.log(level, text)
-        elif sys.stderr is not None and (level > logging.INFO or not _quiet):
+        elif sys.stderr is not None and (level > INFO or not _quiet):
             sys.stderr.write(f"runstream: {text}\n")
 
 

@@ -19,7 +19,6 @@ import dataclasses
 import fcntl
 import os
 import re
-import shutil
 import struct
 import time
 import uuid
@@ -236,6 +235,8 @@ def delete_spool(directory: Path) -> None:
 
     Segments go last and in order, so that what an interrupted call leaves is still a spool with its position.
     """
+    import shutil
+
     shutil.rmtree(directory / "files", ignore_errors=True)
     for number in segment_numbers(directory)[:-1]:
         segment_path(directory, number).unlink(missing_ok=True)

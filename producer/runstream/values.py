@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import enum
 import json
 import math
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
@@ -103,7 +103,7 @@ def _kind_of(value: object) -> tuple[str, str, float | str | None]:
         return "float", number if isinstance(number, str) else repr(number), number
     if isinstance(value, str):
         return "string", value, None
-    if isinstance(value, datetime.datetime | datetime.date):
+    if "datetime" in sys.modules and isinstance(value, sys.modules["datetime"].date):
         return "datetime", value.isoformat(), None
     if isinstance(value, list | dict):
         return "json", json.dumps(value, ensure_ascii=False, default=_as_json, skipkeys=True), None
