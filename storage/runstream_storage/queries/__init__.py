@@ -1,1 +1,91 @@
-"""Questions about runs, one function each."""
+"""Questions about runs, one function each. Every function takes a client of `runstream_storage.connection.connect`.
+
+Columns, sort keys and filters are texts of the filter language (docs/filters.md). They raise FilterError for a text
+that cannot be used, QueryError when the database refuses, and Unreachable when it does not answer.
+"""
+
+from runstream_storage.queries.artifacts import artifact, artifact_names, artifact_versions, run_artifacts
+from runstream_storage.queries.curves import curves
+from runstream_storage.queries.groups import groups
+from runstream_storage.queries.names import (
+    attribute_values,
+    completions,
+    metric_names,
+    param_names,
+    summary_names,
+    tag_names,
+)
+from runstream_storage.queries.points import points
+from runstream_storage.queries.results import (
+    ArtifactFile,
+    ArtifactLink,
+    ArtifactName,
+    ArtifactVersion,
+    Best,
+    Curve,
+    Curves,
+    Group,
+    Name,
+    Project,
+    RunHeader,
+    RunRow,
+    RunsPage,
+    Spread,
+    SqlResult,
+    Summary,
+    Value,
+    View,
+    ViewColumn,
+    Writer,
+)
+from runstream_storage.queries.run import find_run, params, run, summaries, summary_values, writers
+from runstream_storage.queries.runs import best, count, projects, runs
+from runstream_storage.queries.sql import sql, views
+
+__all__ = [
+    "ArtifactFile",
+    "ArtifactLink",
+    "ArtifactName",
+    "ArtifactVersion",
+    "Best",
+    "Curve",
+    "Curves",
+    "Group",
+    "Name",
+    "Project",
+    "RunHeader",
+    "RunRow",
+    "RunsPage",
+    "Spread",
+    "SqlResult",
+    "Summary",
+    "Value",
+    "View",
+    "ViewColumn",
+    "Writer",
+    "artifact",
+    "artifact_names",
+    "artifact_versions",
+    "attribute_values",
+    "best",
+    "completions",
+    "count",
+    "curves",
+    "find_run",
+    "groups",
+    "metric_names",
+    "param_names",
+    "params",
+    "points",
+    "projects",
+    "run",
+    "run_artifacts",
+    "runs",
+    "sql",
+    "summaries",
+    "summary_names",
+    "summary_values",
+    "tag_names",
+    "views",
+    "writers",
+]

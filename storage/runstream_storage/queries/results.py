@@ -289,8 +289,6 @@ class SqlResult:
     table: pa.Table
     truncated: bool
     seconds: float
-    read_rows: int
-    read_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,73 @@
+"""Ask the server: SQL from `sql/*.sql` or built text, values bound by the server, failures as errors of ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from runstream_storage.errors import QueryError, StorageError, Unreachable
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+    from clickhouse_connect.driver.query import QueryResult
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@cache
+def statement(name: str) -> str:
+    """The text of `sql/<name>.sql`."""
+    return resources.files("runstream_storage.sql").joinpath(f"{name}.sql").read_text(encoding="utf-8")
+
+
+def ask(client: Client, sql: str, parameters: Mapping[str, object] | None = None) -> QueryResult:
+    """Run one query; raises QueryError or Unreachable."""
+    try:
+        return client.query(sql, parameters=dict(parameters or {}))
+    except Exception as error:
+        raise translate(error) from error
+
+
+def rows(client: Client, name: str, **parameters: object) -> Sequence[Sequence[Any]]:
+    """The rows of `sql/<name>.sql`."""
+    result: Sequence[Sequence[Any]] = ask(client, statement(name), parameters).result_rows
+    return result
+
+
+def translate(error: Exception) -> Exception:
+    """A StorageError for what clickhouse-connect or the network raised; any other exception as it is."""
+    from clickhouse_connect.driver.exceptions import ClickHouseError
+
+    if isinstance(error, StorageError):
+        return error
+    text = str(error)
+    code = re.search(r"\bCode: (\d+)\b|\bcode: (\d+)\b", text)
+    if code:
+        number = int(code[1] or code[2])
+        position = re.search(r"at position (\d+)", text)
+        return QueryError(shorten(text), code=number, position=int(position[1]) if position else 0)
+    if isinstance(error, ClickHouseError | OSError):
+        where = re.search(r"https?://[^\s/)]+", text)
+        lines = text.strip().splitlines() or [type(error).__name__]
+        return Unreachable(url=where[0] if where else "its address", reason=lines[0][:300])
+    return error
+
+
+def shorten(text: str) -> str:
+    """The sentence of ClickHouse's message, without stack, version and address."""
+    message = re.sub(r"^.*?DB::Exception: ", "", text, count=1, flags=re.DOTALL)
+    message = re.sub(r"\s*\(for url [^)]*\)\s*$", "", message)
+    message = re.sub(r"\s*\(version [^)]*\)\s*$", "", message)
+    return message.strip()[:2000]
+
+
+def moment(microseconds: int) -> datetime:
+    """An aware datetime in UTC; times that a datetime cannot hold become its nearest."""
+    try:
+        return EPOCH + timedelta(microseconds=microseconds)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC) if microseconds > 0 else datetime.min.replace(tzinfo=UTC)

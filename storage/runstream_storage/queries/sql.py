@@ -1,0 +1,77 @@
+"""SQL that a person wrote, read-only and within limits; and the documentation of the views it may use."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from runstream_storage.errors import QueryError
+from runstream_storage.execution import ask, rows, translate
+from runstream_storage.queries.results import SqlResult, View, ViewColumn
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+FORMAT_CLAUSE = re.compile(r"\s+FORMAT\s+\w+\s*$", re.IGNORECASE)  # the answer is read as Arrow
+
+
+def sql(
+    client: Client,
+    text: str,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    max_rows: int = 10_000,
+    max_seconds: float = 30.0,
+    max_memory_bytes: int = 4 << 30,
+) -> SqlResult:
+    """Run one query that only reads, and return at most `max_rows` rows; `truncated` says that there were more.
+
+    The server enforces it (readonly=1: no writes, no DDL, no table functions that reach other places), whoever `client`
+    is; give it a user of its own all the same (docs/sql.md). `parameters` fill {name:Type} in the text. Raises
+    QueryError with ClickHouse's code and, for a syntax error, the position.
+    """
+    question = FORMAT_CLAUSE.sub("", text.strip().rstrip(";").rstrip())
+    if not question:
+        raise QueryError("The query is empty. Try: SELECT * FROM v_runs LIMIT 10", code=62)
+    settings: dict[str, Any] = {
+        "max_execution_time": max_seconds,
+        "max_memory_usage": max_memory_bytes,
+        "limit": max_rows + 1,
+        "readonly": 1,
+    }
+    if _is_readonly(client):  # may set nothing; its profile has limits of its own
+        settings = {}
+    started = time.monotonic()
+    try:
+        table = client.query_arrow(question, parameters=dict(parameters or {}), settings=settings, use_strings=True)
+    except Exception as error:
+        raise _mended(translate(error)) from error
+    return SqlResult(
+        table=table.slice(0, max_rows),
+        truncated=table.num_rows > max_rows,
+        seconds=time.monotonic() - started,
+    )
+
+
+def views(client: Client) -> list[View]:
+    """The views for analysts with what they and their columns mean, as the database itself describes them."""
+    found: dict[str, tuple[str, list[ViewColumn]]] = {}
+    for view, about, column, type_name, comment in rows(client, "views"):
+        found.setdefault(view, (about, []))[1].append(ViewColumn(column, type_name, comment))
+    return [View(name, about, tuple(columns)) for name, (about, columns) in found.items()]
+
+
+def _is_readonly(client: Client) -> bool:
+    """Whether the client's user is one that may not even choose limits (readonly=1)."""
+    return int(ask(client, "SELECT getSetting('readonly')").result_rows[0][0]) == 1
+
+
+def _mended(error: Exception) -> Exception:
+    """Without the FORMAT that the client wrote behind the person's text."""
+    if isinstance(error, QueryError) and re.search(r"\bFORMAT\b|\(Arrow\)", str(error)):
+        return QueryError(
+            f"The query ends too early, or its end cannot be read. ({error})", code=error.code, position=error.position
+        )
+    return error
