@@ -13,6 +13,8 @@ RunstreamError
 │   ├── EventTruncated     the message ends inside the event
 │   ├── EventUnreadable    the body is not of its schema
 │   └── EventNotEncodable  the fields do not fit the schema
+├── AgentRunning       another process serves this data directory
+├── StagedFileLost     a file of a logged artifact is gone before its upload
 ├── MessageRefused     a message that the broker will never take
 ├── ObjectStoreUnknown no installed store serves this kind of URL
 └── SpoolError         a spool file that cannot be read
@@ -72,7 +74,7 @@ class ArtifactError(RunstreamError):
     """An artifact could not be found or fetched; no file was written under its final name."""
 
 
-class LookupFailed(RunstreamError):  # noqa: N818 - reads as what happened
+class LookupFailed(RunstreamError):
     """The database at `where` gave no usable answer."""
 
     retriable = True
@@ -85,7 +87,7 @@ class EventError(RunstreamError):
     """A message or an event that cannot be read or written; deterministic, so trying again is of no use."""
 
 
-class NotAnEvent(EventError):  # noqa: N818 - reads as what happened
+class NotAnEvent(EventError):
     """The message does not begin with the Avro single-object header."""
 
     def __init__(self, *, first_bytes: bytes) -> None:
@@ -93,7 +95,7 @@ class NotAnEvent(EventError):  # noqa: N818 - reads as what happened
         self.first_bytes = first_bytes
 
 
-class UnknownSchema(EventError):  # noqa: N818 - reads as what happened
+class UnknownSchema(EventError):
     """The fingerprint names no schema of this release: keep the message, a newer release can read it."""
 
     def __init__(self, *, fingerprint: bytes) -> None:
@@ -103,7 +105,7 @@ class UnknownSchema(EventError):  # noqa: N818 - reads as what happened
         self.fingerprint = fingerprint
 
 
-class EventTruncated(EventError):  # noqa: N818 - reads as what happened
+class EventTruncated(EventError):
     """The message of `size` bytes ends before the event does."""
 
     def __init__(self, *, kind: str, size: int) -> None:
@@ -112,7 +114,7 @@ class EventTruncated(EventError):  # noqa: N818 - reads as what happened
         self.size = size
 
 
-class EventUnreadable(EventError):  # noqa: N818 - reads as what happened
+class EventUnreadable(EventError):
     """The body is not of the schema that its header names."""
 
     def __init__(self, *, kind: str, reason: str) -> None:
@@ -121,7 +123,7 @@ class EventUnreadable(EventError):  # noqa: N818 - reads as what happened
         self.reason = reason
 
 
-class EventNotEncodable(EventError):  # noqa: N818 - reads as what happened
+class EventNotEncodable(EventError):
     """The fields do not fit the newest schema of `kind`; nothing was written."""
 
     def __init__(self, *, kind: str, reason: str) -> None:
@@ -130,7 +132,7 @@ class EventNotEncodable(EventError):  # noqa: N818 - reads as what happened
         self.reason = reason
 
 
-class MessageRefused(RunstreamError):  # noqa: N818 - reads as what happened
+class MessageRefused(RunstreamError):
     """The broker will never take this message; a copy is at `kept_at`, and the rest goes on."""
 
     def __init__(self, *, topic: str, size: int, reason: str, kept_at: Path) -> None:
@@ -143,13 +145,33 @@ class MessageRefused(RunstreamError):  # noqa: N818 - reads as what happened
         self.kept_at = kept_at
 
 
-class ObjectStoreUnknown(RunstreamError):  # noqa: N818 - reads as what happened
+class AgentRunning(RunstreamError):
+    """Another process, `pid` (0: unknown), holds the lock at `path`; this one changed nothing."""
+
+    def __init__(self, *, path: Path, pid: int) -> None:
+        super().__init__(
+            f"An agent or `runstream up` (pid {pid or 'unknown'}) already serves {path.parent}; "
+            "stop it first, or leave the work to it."
+        )
+        self.path = path
+        self.pid = pid
+
+
+class StagedFileLost(RunstreamError):
+    """Somebody removed the staged file at `path`; its artifact cannot be logged."""
+
+    def __init__(self, *, path: Path) -> None:
+        super().__init__(f"{path} is gone before it was uploaded; log the artifact again.")
+        self.path = path
+
+
+class ObjectStoreUnknown(RunstreamError):
     """No installed package serves URLs of `scheme`."""
 
     def __init__(self, *, scheme: str, known: list[str]) -> None:
         super().__init__(
-            f"no object store for {scheme!r} URLs is installed (found: {', '.join(known) or 'none'}); set "
-            "RUNSTREAM_S3 to file:///dir or http(s)://access:secret@host:port/bucket, and pip install 'runstream[storage]'"
+            f"no object store for {scheme!r} URLs is installed (found: {', '.join(known) or 'none'}); set RUNSTREAM_S3 "
+            "to file:///dir or http(s)://access:secret@host:port/bucket, and pip install 'runstream[storage]'"
         )
         self.scheme = scheme
 

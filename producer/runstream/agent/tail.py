@@ -1,0 +1,350 @@
+"""One writer's spool on its way out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import shutil
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from runstream import events
+from runstream.agent.ledger import Entry, Ledger
+from runstream.agent.uploads import STAGED, Uploader
+from runstream.errors import EventNotEncodable, MessageRefused, SpoolError, SpoolVersionError, StagedFileLost
+from runstream.frames import Frame, FrameBuilder
+from runstream.spool import Position, delete_acknowledged, delete_spool, writer_lives
+from runstream.spool_cursor import Cursor
+from runstream.spool_reader import EventRecord, RowBlock, SpoolReader
+
+log = logging.getLogger("runstream.agent")
+READ_BYTES = 640 * 1024
+"""Of the spool at once: what a full frame needs."""
+GLANCE_BYTES = 64 * 1024
+MERGE_S = 0.2
+"""Rows wait at most so long for others to share their frame, and a writer that was quiet does not wait at all."""
+ALIVE_EVERY_S = 0.25
+SAVE_EVERY_S = 0.1
+BEAT_EVERY_S = 10.0
+KEEP_CLOSED_S = 10.0
+"""A closed spool stays so long for a `finish()` that watches the cursor."""
+MAX_WAITING_BYTES = 8 << 20
+"""Of control events behind an upload; beyond that the writer's spool is not read on."""
+
+Send = Callable[[str, bytes, bytes], "asyncio.Future[None]"]
+"""Sends (topic kind `metrics` or `control`, key, value)."""
+
+
+class Tail:
+    """Reads one writer's spool, sends it, and keeps its cursor.
+
+    Opening raises SpoolError when the spool cannot be read.
+    """
+
+    def __init__(self, directory: Path, send: Send, uploader: Uploader, actor: str, refused_dir: Path) -> None:
+        cursor = Cursor.load(directory)
+        try:
+            self.reader = SpoolReader(directory, cursor.position)
+        except SpoolVersionError:
+            raise
+        except SpoolError as error:
+            if cursor.position == Position():
+                raise
+            log.warning("writer=%s cursor does not fit (%s); sending again from the first segment", directory, error)
+            cursor = Cursor()
+            self.reader = SpoolReader(directory)
+        self.directory = directory
+        self.alive = True
+        """Whether the writer's process ran when it was last looked at."""
+        self.gone = False
+        """The writer is gone and its spool is read to the end."""
+        self.finished = cursor.finished
+        """All is acknowledged, the end included."""
+        self.points = 0
+        self.events = 0
+        self.failure: BaseException | None = None
+        self._send = send
+        self._uploader = uploader
+        self._actor = actor
+        self._refused_dir = refused_dir
+        self._header = self.reader.header
+        self._key = str(self._header.run_id).encode()
+        self._ledger = Ledger(cursor.position, cursor.counts)
+        self._builder = FrameBuilder(self._header, cursor.counts)
+        self._control: deque[tuple[EventRecord, Entry, int]] = deque()
+        self._control_bytes = 0
+        self._upload: asyncio.Task[None] | None = None
+        self._stages: list[tuple[Position, Path]] = []
+        self._ending: Entry | None = None
+        self._ending_acknowledged = False
+        self._saved = cursor.position
+        self._save_at = 0.0
+        self._flushed_at = 0.0
+        self._look_at = 0.0
+        self._beat_at = time.monotonic() + BEAT_EVERY_S
+        self._beat: asyncio.Future[None] | None = None
+        self._finished_at = 0.0
+        self._chunk = GLANCE_BYTES
+
+    # -- reading
+
+    def poll(self, now: float) -> int:
+        """Reads once and sends what is due; about how many bytes of the spool there were. `now`: monotonic seconds."""
+        if self.gone or self._control_bytes > MAX_WAITING_BYTES:
+            return 0
+        if now >= self._look_at and not self.reader.closed:
+            self._look_at = now + ALIVE_EVERY_S
+            self.alive = self.reader.writer_alive()
+        before = self.reader.position
+        damaged = len(self.reader.damaged_segments)
+        records = self.reader.read(self._chunk)
+        for number in self.reader.damaged_segments[damaged:]:
+            log.error("writer=%s segment=%d is damaged; its rest is lost", self.directory, number)
+        for record in records:
+            if isinstance(record, RowBlock):
+                self._take_rows(record)
+            else:
+                self._take_event(record, before)
+            before = record.end
+        if self._builder.pending_values and now - self._flushed_at >= MERGE_S:
+            self._flush_rows(now)
+        if not records and (self.reader.closed or not self.alive):
+            self._reached_the_end()
+        size = sum(len(record.values) if isinstance(record, RowBlock) else 100 for record in records)
+        self._chunk = READ_BYTES if size > GLANCE_BYTES // 4 else GLANCE_BYTES
+        return size
+
+    def flush(self) -> None:
+        """Sends what was read and waits for company."""
+        self._flush_rows(time.monotonic())
+
+    @property
+    def unread_bytes(self) -> int:
+        """Bytes on disk that are not read yet, what is preallocated included."""
+        return 0 if self.gone or self.reader.closed else self.reader.unread_bytes()
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes in memory that wait here, besides those in flight."""
+        return self._builder.pending_bytes + self._control_bytes
+
+    def _take_rows(self, block: RowBlock) -> None:
+        frame = self._builder.add(block)
+        if frame is not None:
+            self._send_frame(frame)
+
+    def _flush_rows(self, now: float) -> None:
+        self._flushed_at = now
+        frame = self._builder.flush()
+        if frame is not None:
+            self._send_frame(frame)
+
+    def _send_frame(self, frame: Frame) -> None:
+        entry = self._ledger.add_frame(frame)
+        self.points += frame.points
+        self._deliver("metrics", frame.value, entry)
+
+    def _deliver(self, topic: str, value: bytes, entry: Entry) -> None:
+        self._send(topic, self._key, value).add_done_callback(lambda sent: self._acknowledge(entry, sent))
+
+    def _acknowledge(self, entry: Entry, sent: asyncio.Future[None]) -> None:
+        if sent.cancelled():
+            return
+        error = sent.exception()
+        if error is not None and not isinstance(error, MessageRefused):
+            self.failure = error
+        elif entry is self._ending and not (self.reader.closed or self.gone):
+            # Who restarts between the ending and the END record must see the ending, or would call the run killed.
+            self._ending_acknowledged = True
+        else:
+            self._ledger.done(entry)
+
+    # -- control events, in their order
+
+    def _take_event(self, record: EventRecord, before: Position) -> None:
+        self._flush_rows(time.monotonic())
+        entry = self._ledger.add_event(record.end)
+        same = before.segment == record.end.segment
+        size = record.end.offset - before.offset if same else 1024
+        self._control.append((record, entry, size))
+        self._control_bytes += size
+        self._send_control()
+
+    def _send_control(self) -> None:
+        while self._control and self._upload is None:
+            record, entry, _ = self._control[0]
+            if record.body.get("type") == STAGED:
+                self._upload = asyncio.create_task(self._send_staged(record, entry))
+                self._upload.add_done_callback(self._uploaded)
+                return
+            self._pop_control()
+            fields = dict(record.body)
+            self._send_event(str(fields.pop("type", "")), fields, record, entry)
+
+    def _pop_control(self) -> None:
+        _, _, size = self._control.popleft()
+        self._control_bytes -= size
+
+    async def _send_staged(self, record: EventRecord, entry: Entry) -> None:
+        try:
+            fields = await self._uploader.upload(self.directory, record.body)
+        except StagedFileLost as error:
+            self._put_aside(record, entry, error)
+        else:
+            self._send_event("ArtifactLogged", fields, record, entry)
+            self._stages.append((record.end, self.directory / record.body["stage"]))
+
+    def _uploaded(self, task: asyncio.Task[None]) -> None:
+        self._upload = None
+        if task.cancelled():
+            return
+        if (error := task.exception()) is not None:
+            self.failure = error
+            return
+        self._pop_control()
+        self._send_control()
+
+    def _send_event(self, kind: str, fields: dict[str, Any], record: EventRecord, entry: Entry) -> None:
+        event = {**self._head(record.seq, record.time_us), **_with_numbers(fields)}
+        try:
+            value = events.encode(kind, event)
+        except EventNotEncodable as error:
+            self._put_aside(record, entry, error)
+            return
+        if kind == "RunFinished":
+            self._ending = entry
+        self.events += 1
+        self._deliver("control", value, entry)
+
+    def _put_aside(self, record: EventRecord, entry: Entry, error: Exception) -> None:
+        kept_at = self._refused_dir / f"{record.time_us}-{self.directory.name}-{record.seq}.json"
+        kept_at.parent.mkdir(parents=True, exist_ok=True)
+        kept_at.write_text(json.dumps(record.body))
+        log.error("writer=%s seq=%d cannot be sent, kept_at=%s: %s", self.directory, record.seq, kept_at, error)
+        self._ledger.done(entry)
+
+    def _head(self, seq: int, time_us: int) -> dict[str, Any]:
+        header = self._header
+        return {
+            "project": header.project,
+            "run_id": str(header.run_id),
+            "writer_id": header.writer_id,
+            "attempt": header.attempt,
+            "rank": header.rank,
+            "seq": seq,
+            "time_us": time_us,
+        }
+
+    # -- the writer's life
+
+    def beat(self, now: float) -> None:
+        """Sends a heartbeat when one is due, the writer lives, and the last one has arrived."""
+        if now < self._beat_at or not self.alive or self.reader.closed or (self._beat and not self._beat.done()):
+            return
+        self._beat_at = now + BEAT_EVERY_S
+        event = {
+            **self._head(-1, time.time_ns() // 1000),
+            "actor": self._actor,
+            "metric_seq": self._ledger.position.row_seq,
+            "spooled_bytes": self.unread_bytes,
+        }
+        self._beat = self._send("control", self._key, events.encode("Heartbeat", event))
+
+    def _reached_the_end(self) -> None:
+        if self.gone:
+            return
+        self.gone = True
+        self._flush_rows(time.monotonic())
+        place = self.reader.position
+        if self._ending is not None:
+            if self._ending_acknowledged:
+                self._ledger.done(self._ending)
+        elif not (self.reader.closed or self.finished) and (place.row_seq or place.event_seq):
+            self._end_as_killed(place)
+
+    def _end_as_killed(self, place: Position) -> None:
+        log.info("writer=%s pid=%d is gone without finish(): killed", self.directory, self._header.pid)
+        body = {
+            "type": "RunFinished",
+            "actor": self._actor,
+            "state": "killed",
+            "exit_code": -1,
+            "reason": f"process {self._header.pid} is gone without finish()",
+            "metric_seq": place.row_seq,
+        }
+        record = EventRecord(-1, time.time_ns() // 1000, body, place)
+        self._control.append((record, self._ledger.add_event(place), 0))
+        self._send_control()
+
+    # -- the cursor
+
+    @property
+    def idle(self) -> bool:
+        """Whether all that was read has been sent and acknowledged."""
+        return not (self._ledger or self._control or self._upload or self._builder.pending_values)
+
+    def keep(self, now: float, *, at_once: bool = False) -> bool:
+        """Saves the cursor when it has moved and removes what is acknowledged; True: this spool needs no more care.
+
+        A cursor that cannot be saved (disk full) stays behind; then some of it is sent again after a restart.
+        """
+        if self.failure is not None:
+            raise self.failure
+        if self.idle:
+            self._ledger.read_up_to(self.reader.position)
+        finishes = self.gone and self.idle and not self.finished
+        if (self._ledger.position != self._saved or finishes) and (now >= self._save_at or at_once or finishes):
+            self._save(now, finishes)
+        if not self.finished:
+            return False
+        if (
+            self.reader.closed
+            and now < self._finished_at + KEEP_CLOSED_S
+            and writer_lives(self.directory, self._header)
+        ):
+            return False
+        self.reader.close()
+        delete_spool(self.directory)
+        return True
+
+    def _save(self, now: float, finishes: bool) -> None:
+        position = self._ledger.position
+        try:
+            Cursor(position, self._ledger.counts, finishes or self.finished).save(self.directory)
+            delete_acknowledged(self.directory, position)
+        except OSError as error:
+            log.warning("writer=%s cursor: %s", self.directory, error)
+            self._save_at = now + 1.0
+            return
+        self._saved = position
+        if finishes:
+            self.finished = True
+            self._finished_at = now
+        # Many metrics make a large cursor: saving may take a twentieth of the time.
+        self._save_at = now + max(SAVE_EVERY_S, 20 * (time.monotonic() - now))
+        while self._stages and self._stages[0][0] <= position:
+            shutil.rmtree(self._stages.pop(0)[1], ignore_errors=True)
+
+    async def close(self) -> None:
+        """Lets go of the spool; uploads under way begin again with the next agent."""
+        if self._upload is not None:
+            self._upload.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._upload
+        self.reader.close()
+
+
+def _with_numbers(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers that JSON cannot hold are spooled as "NaN", "Infinity" and "-Infinity"."""
+    values = fields.get("values")
+    if not isinstance(values, list):
+        return dict(fields)
+    numbers = [
+        {**value, "number": float(n)} if isinstance(n := value.get("number"), str) else value for value in values
+    ]
+    return {**fields, "values": numbers}
