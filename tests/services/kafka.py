@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from runstream_deploy.dev import KafkaService
@@ -67,6 +68,30 @@ def topic_prefix(kafka: Kafka) -> Iterator[str]:
         made = {name for name in admin.list_topics(timeout=20).topics if name.startswith(f"{prefix}.")}
         for future in admin.delete_topics(sorted(made.union(names)), request_timeout=20).values():
             future.exception()
+
+
+def produce(bootstrap: str, topic: str, value: bytes) -> None:
+    """Create `topic` with one partition unless it is there, and write one message to it."""
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 2})
+    if topic not in admin.list_topics(timeout=20).topics:
+        admin.create_topics([NewTopic(topic, 1, 1)])[topic].result()
+        wait_for_leaders(admin, topic)
+    producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "log_level": 2})
+    producer.produce(topic, value)
+    if producer.flush(20):
+        raise RuntimeError(f"The message to {topic} was not acknowledged within 20 s.")
+
+
+def messages(bootstrap: str, topic: str) -> list[bytes]:
+    """Every message of the topic's first partition."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": uuid.uuid4().hex, "log_level": 2})
+    try:
+        low, high = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=20)
+        consumer.assign([TopicPartition(topic, 0, low)])
+        found = consumer.consume(high - low, timeout=20)
+        return [message.value() or b"" for message in found]
+    finally:
+        consumer.close()
 
 
 def wait_for_leaders(admin: AdminClient, topic: str) -> None:

@@ -49,7 +49,7 @@ class Stack:
         self.is_temporary = directory is None
         self.directory = (directory or default_directory()).absolute()
         self._wanted = _wanted(only, shards)
-        self._starts_all = only is None
+        self._only_given = only is not None
         self._tethered = tethered
         self._report = report
         self.services: dict[str, Service] = {}
@@ -66,9 +66,7 @@ class Stack:
         with self._locked():
             self._read()
             self._save()
-            chosen = (
-                list(self.services.values()) if self._starts_all else [self.services[name] for name in self._wanted]
-            )
+            chosen = [self.services[name] for name in (self._wanted if self._only_given else self.services)]
             with ThreadPoolExecutor(max_workers=max(1, len(chosen))) as pool:
                 list(pool.map(lambda service: service.install(), chosen))
             for service in chosen:
@@ -124,7 +122,9 @@ class Stack:
 
     def _read(self) -> None:
         """Take over what is in the directory, and add what was asked for."""
-        for name, kind in {**self._known(), **self._wanted}.items():
+        known = self._known()
+        fresh = self._wanted if self._only_given or not known else _more_shards(known, self._wanted)
+        for name, kind in {**known, **fresh}.items():
             if name in self.services:
                 self.services[name].reload()
             else:
@@ -143,7 +143,7 @@ class Stack:
             return {}
         try:
             return {str(name): str(kind) for name, kind in json.loads(self._state_file.read_text())["services"].items()}
-        except (ValueError, KeyError, AttributeError) as exc:
+        except (ValueError, KeyError, AttributeError, TypeError) as exc:
             raise DevError(
                 f"{self._state_file} cannot be read ({exc!r}). Remove {self.directory} and start anew."
             ) from exc
@@ -158,6 +158,13 @@ class Stack:
         lock = self.directory.with_name(self.directory.name + ".lock")
         with locked(lock):
             yield
+
+
+def _more_shards(known: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
+    """Of `wanted`, the further ClickHouse nodes for a stack that has ClickHouse."""
+    if "clickhouse" not in known:
+        return {}
+    return {name: kind for name, kind in wanted.items() if kind == "clickhouse"}
 
 
 def _wanted(only: Iterable[str] | None, shards: int) -> dict[str, str]:
