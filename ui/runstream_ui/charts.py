@@ -115,13 +115,12 @@ def line_options(panel: Panel, curves: Sequence[Curve]) -> dict[str, Any]:
 
 def rounded(values: Doubles, digits: int = 7) -> list[float | None]:
     """Values with `digits` significant digits, ready for JSON: not finite becomes None."""
-    finite = np.isfinite(values)
-    safe = np.where(finite & (values != 0), values, 1.0)
-    magnitude = np.power(10.0, digits - 1 - np.floor(np.log10(np.abs(safe))))
-    usable = np.isfinite(magnitude) & (magnitude > 0)
-    kept = np.where(
-        usable, np.round(values * np.where(usable, magnitude, 1.0)) / np.where(usable, magnitude, 1.0), values
-    )
+    usable = np.isfinite(values) & (values != 0)
+    safe = np.where(usable, values, 1.0)
+    scale = np.power(10.0, np.clip(digits - 1 - np.floor(np.log10(np.abs(safe))), -300, 300))
+    short = np.round(safe * scale) / scale
+    # At the ends of the range of doubles scaling underflows; those few stay as they are.
+    kept = np.where(usable & np.isfinite(short) & (short != 0), short, values)
     return [value if math.isfinite(value) else None for value in kept.tolist()]
 
 
@@ -143,7 +142,7 @@ def _curve_series(panel: Panel, curve: Curve) -> list[dict[str, Any]]:
     if panel.smoothing <= 0:
         return [raw]
     raw["lineStyle"] = {"width": 1, "opacity": 0.25}
-    smooth = debiased_ema((curve.low + curve.high) / 2, panel.smoothing)
+    smooth = debiased_ema(curve.low / 2 + curve.high / 2, panel.smoothing)
     if panel.log_y:
         smooth = _above_zero(smooth)
     return [

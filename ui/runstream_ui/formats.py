@@ -22,8 +22,8 @@ def number(value: float | None, digits: int = 4) -> str:
     if value == int(value) and abs(value) < 1e6:
         text = str(int(value))
     elif 1e-4 <= abs(value) < 1e6:
-        decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-        text = f"{value:.{decimals}f}"
+        magnitude = int(f"{value:.{digits - 1}e}".split("e")[1])
+        text = f"{value:.{max(0, digits - 1 - magnitude)}f}"
     else:
         mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
         text = f"{mantissa}e{int(exponent)}"

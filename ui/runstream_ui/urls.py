@@ -1,6 +1,6 @@
 """State that a link carries, beyond what widgets bind themselves.
 
-Lists are one parameter with commas; a comma inside an item is doubled to `,,`.
+Lists are one parameter with commas; `%` and `,` inside an item are percent-encoded once more.
 """
 
 from __future__ import annotations
@@ -40,11 +40,12 @@ def put_list(name: str, items: Iterable[str]) -> None:
 
 
 def join_list(items: Iterable[str]) -> str:
-    return ",".join(item.replace(",", ",,") for item in items)
+    return ",".join(item.replace("%", "%25").replace(",", "%2C") for item in items)
 
 
 def split_list(text: str) -> list[str]:
-    items = [item.replace("\0", ",") for item in text.replace(",,", "\0").split(",")]
+    """The items without repetitions; what is not a list of ours comes back as one item or as it is split."""
+    items = (item.replace("%2C", ",").replace("%25", "%") for item in text.split(","))
     return [item for item in dict.fromkeys(items) if item]
 
 

@@ -1,0 +1,224 @@
+"""A project to look at, of any size, written straight into ClickHouse: what ingest would have made of so many runs.
+
+Also by hand: `python tests/ui/project_data.py http://user:password@host:port/database --runs 10000`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runstream_storage.connection import connect
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+METRICS = ("train/loss", "train/acc", "val/loss", "val/acc", "lr", "epoch")
+HOSTILE = (
+    '<img src=x onerror="window.hacked=1"> **bold** [x](javascript:window.hacked=1) :red[r] $x$ '
+    "--x_x--0_0--window.hacked=1--x_x--0_0--"
+)
+_US = 1_000_000
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What was written: run ids, newest first."""
+
+    project: str
+    run_ids: list[str]
+
+
+def fill(
+    url: str,
+    project: str = "digits",
+    *,
+    runs: int = 25,
+    extra_metrics: int = 0,
+    steps: int = 200,
+    with_points: int = 25,
+    running: int = 1,
+    names: Sequence[str] = (),
+) -> Filled:
+    """`runs` runs a minute apart, the newest `running` of them alive; curves of `steps` points for the newest
+    `with_points`. `names` are those of the newest runs."""
+    client = connect(url)
+    rng = random.Random(7)
+    now_us = time.time_ns() // 1000
+    created = [now_us - (number * 60 + 30) * _US for number in range(runs)]
+    ids = [_uuid7(at // 1000, rng) for at in created]
+    titles = [
+        names[n] if n < len(names) else f"{rng.choice(('mlp', 'convnet', 'vit'))}-{runs - n:05d}" for n in range(runs)
+    ]
+    vers = [((at - 1_735_689_600_000_000) << 6) | 1 for at in created]
+
+    def insert(table: str, columns: dict[str, list[object]]) -> None:
+        if next(iter(columns.values())):
+            client.insert(table, list(columns.values()), column_names=list(columns), column_oriented=True)
+
+    everyone: list[object] = [project] * runs
+    insert(
+        "runs",
+        {
+            "project": everyone,
+            "run_id": list(ids),
+            "external_id": [""] * runs,
+            "created_us": list(created),
+            "name": list(titles),
+            "group": [f"sweep-{n % 3}" for n in range(runs)],
+            "job_type": ["train"] * runs,
+            "notes": ["" for _ in range(runs)],
+            "parent_run": [""] * runs,
+            "user": ["ada"] * runs,
+            "host": ["node-1"] * runs,
+            "ver": list(vers),
+            "keep": [2**64 - 1 - ver for ver in vers],
+        },
+    )
+    states = [_terminal(number, running, vers[number]) for number in range(runs)]
+    insert(
+        "liveness",
+        {
+            "project": everyone,
+            "run_id": list(ids),
+            "writer": [1] * runs,
+            "attempt": [0] * runs,
+            "last_us": [now_us if n < running else at + 45 * _US for n, at in enumerate(created)],
+            "metric_seq": [steps - 1] * runs,
+            "terminal": list(states),
+        },
+    )
+    insert(
+        "writers",
+        {
+            "project": everyone,
+            "run_id": list(ids),
+            "writer": [1] * runs,
+            "attempt": [0] * runs,
+            "rank": [0] * runs,
+            "started_us": list(created),
+            "user": ["ada"] * runs,
+            "host": ["node-1"] * runs,
+            "pid": [4242] * runs,
+            "command": [["python", "train.py", "--lr", "1e-3"]] * runs,
+            "cwd": ["/home/ada/digits"] * runs,
+            "python": ["3.11.9"] * runs,
+            "platform": ["Linux-6.1"] * runs,
+            "client_version": ["0.1.0"] * runs,
+            "git": [{"commit": "8c1f0a92b77c1f0a92b77aa01", "branch": "main", "dirty": "true"}] * runs,
+            "environment": [{"CUDA_VISIBLE_DEVICES": "0"}] * runs,
+            "machine": [{"cpu": "AMD EPYC", "gpu": "NVIDIA H200"}] * runs,
+            "packages": [{"numpy": "2.3.5", "torch": "2.9.1"}] * runs,
+            "ver": list(vers),
+        },
+    )
+    tagged = [n for n in range(runs) if n % 4 == 0]
+    insert(
+        "run_attrs",
+        {
+            "project": [project] * len(tagged),
+            "run_id": [ids[n] for n in tagged],
+            "key": ["tag:baseline"] * len(tagged),
+            "value": [""] * len(tagged),
+            "actor": ["ada"] * len(tagged),
+            "ver": [vers[n] for n in tagged],
+            "is_deleted": [0] * len(tagged),
+        },
+    )
+    params = [(n, name, kind, text, number) for n in range(runs) for name, kind, text, number in _params(rng, n)]
+    insert(
+        "params",
+        {
+            "project": [project] * len(params),
+            "name": [row[1] for row in params],
+            "run_id": [ids[row[0]] for row in params],
+            "kind": [row[2] for row in params],
+            "text": [row[3] for row in params],
+            "number": [row[4] for row in params],
+            "ver": [vers[row[0]] for row in params],
+            "is_deleted": [0] * len(params),
+        },
+    )
+    if runs:
+        _metrics(client, project, ids[with_points - 1] if with_points <= runs else ids[-1], extra_metrics, steps)
+    client.close()
+    return Filled(project, [str(run_id) for run_id in ids])
+
+
+def _metrics(client: Client, project: str, oldest_with_points: uuid.UUID, extra: int, steps: int) -> None:
+    """Curves of the newest runs and the summaries of all, both computed by the server from the run id."""
+    metrics = [*METRICS, *(f"layer{number // 4}/grad{number % 4}" for number in range(extra))]
+    seed = "(cityHash64(run_id, metric) % 1000) / 1000"
+
+    def value(step: str) -> str:
+        accuracy = f"1 - exp(-4 * {step} / {steps}) * (0.5 + 0.4 * {seed})"
+        loss = f"exp(-3 * {step} / {steps}) * (0.5 + {seed}) + 0.02 + 0.01 * sin({step} * 0.7 + 10 * {seed})"
+        odd = f"metric = 'train/loss' AND {step} = {steps // 2}"
+        epoch = f"intDiv({step}, 20)"
+        return f"multiIf({odd}, nan, metric LIKE '%acc', {accuracy}, metric = 'epoch', {epoch}, {loss})"
+
+    arguments = {"project": project, "metrics": metrics, "oldest": str(oldest_with_points)}
+    client.command(
+        "INSERT INTO points "
+        "(project, run_id, metric, rank, step, ts_us, value, ver, attempt, writer, src_partition, src_offset) "
+        "SELECT project, run_id, metric, 0, step, created_us + step * 200000, "
+        f"{value('step')}, ver + step * 64, 0, 1, 0, step "
+        "FROM (SELECT project, run_id, created_us, ver, arrayJoin({metrics:Array(String)}) AS metric FROM runs "
+        "WHERE project = {project:String} AND run_id >= {oldest:UUID}) AS r "
+        f"CROSS JOIN (SELECT toInt64(number) AS step FROM numbers({steps})) AS s",
+        parameters=arguments,
+    )
+    client.command(
+        "INSERT INTO metric_summary "
+        "(project, metric, run_id, rank, writer, min, max, first, last, first_us, last_us, n, n_nan, n_inf) "
+        f"WITH {value('0')} AS start, {value(str(steps - 1))} AS end "
+        "SELECT project, metric, run_id, 0, 1, least(start, end), greatest(start, end), (0, ver, start), "
+        f"(0, {steps - 1}, ver, end), created_us, created_us + {steps} * 200000, {steps}, metric = 'train/loss', 0 "
+        "FROM (SELECT project, run_id, created_us, ver, arrayJoin({metrics:Array(String)}) AS metric FROM runs "
+        "WHERE project = {project:String}) AS r",
+        parameters=arguments,
+    )
+
+
+def _uuid7(at_ms: int, rng: random.Random) -> uuid.UUID:
+    return uuid.UUID(int=at_ms << 80 | 7 << 76 | rng.getrandbits(12) << 64 | 2 << 62 | rng.getrandbits(62))
+
+
+def _terminal(number: int, running: int, ver: int) -> tuple[int, str, int, str, int]:
+    if number < running:
+        return (0, "", 0, "", 0)
+    if number % 9 == 5:
+        return (ver + 5, "failed", 1, "RuntimeError: CUDA out of memory", 199)
+    if number % 13 == 7:
+        return (ver + 5, "killed", -9, "the process is gone", 150)
+    return (ver + 5, "finished", 0, "", 199)
+
+
+def _params(rng: random.Random, number: int) -> list[tuple[str, str, str, float]]:
+    rate, width = 10 ** rng.uniform(-5, -1), rng.choice((64, 128, 256))
+    return [
+        ("lr", "float", repr(rate), rate),
+        ("hidden", "int", str(width), float(width)),
+        ("optimizer", "string", rng.choice(("adam", "sgd", "lion")), float("nan")),
+        ("seed", "int", str(number), float(number)),
+        ("dataset", "string", "digits", float("nan")),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("url")
+    parser.add_argument("--project", default="digits")
+    parser.add_argument("--runs", type=int, default=25)
+    parser.add_argument("--extra-metrics", type=int, default=44)
+    options = parser.parse_args()
+    fill(options.url, options.project, runs=options.runs, extra_metrics=options.extra_metrics)
+
+
+if __name__ == "__main__":
+    main()
