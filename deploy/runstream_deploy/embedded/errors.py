@@ -6,6 +6,7 @@ EmbeddedError (a DeployError)
 ├── DirectoryUnusable     the data directory cannot be written
 ├── PortTaken             an address is in use
 ├── AlreadyUp             `runstream up` runs on this directory already
+├── PartEnded             a part of `runstream up` stopped by itself
 └── QueryError            a statement failed; what a client reads as `Code: N. DB::Exception: …`
 """
 
@@ -71,6 +72,29 @@ class PortTaken(EmbeddedError):
         self.host, self.port, self.option = host, port, option
         super().__init__(
             f"{host}:{port} is in use. Stop what listens there or choose another port: {option} 0 takes a free one."
+        )
+
+
+class AlreadyUp(EmbeddedError):
+    """`directory` is served by the `runstream up` with `pid` already; the addresses are empty while it still starts."""
+
+    def __init__(self, *, directory: Path, pid: int | None, ui_url: str = "", sql_url: str = "") -> None:
+        self.directory, self.pid, self.ui_url, self.sql_url = directory, pid, ui_url, sql_url
+        where = f"\n  UI   {ui_url}\n  SQL  {sql_url}" if ui_url else " It is still starting."
+        super().__init__(
+            f"`runstream up` runs on {directory} already (pid {pid or 'unknown'}).{where}\n"
+            f"Use it, stop it{f' with: kill {pid}' if pid else ''}, or start another with --dir."
+        )
+
+
+class PartEnded(EmbeddedError):
+    """The part `name` of the process stopped without being asked to; `log` tells more."""
+
+    def __init__(self, *, name: str, reason: str, log: Path) -> None:
+        self.name, self.reason, self.log = name, reason, log
+        super().__init__(
+            f"The {name} stopped: {reason}. So `runstream up` ends; what was logged is safe in the spool and is read "
+            f"at the next start. More in {log}"
         )
 
 
