@@ -81,12 +81,12 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer: AIOKafkaConsumer | None = None
         self._durable: dict[Source, Range] = {}
 
-    def stop(self) -> None:
-        """Ends `run` after what is in flight is durable and committed, or the drain time is over."""
-        self._stopping.set()
+    async def run(self, stop: asyncio.Event) -> None:
+        """Consumes until `stop` is set; then what is in flight becomes durable, or the drain time is over.
 
-    async def run(self) -> None:
-        """Consumes until `stop`. Raises what a step raises, except that too many dead letters only stop consumption."""
+        Raises what a step raises, except that too many dead letters only stop consumption.
+        """
+        self._stopping = stop
         if not await self._unless_stopping(self._connect()):
             return
         assert self._consumer is not None

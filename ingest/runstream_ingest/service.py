@@ -33,15 +33,18 @@ def run(settings: IngestSettings) -> int:
     """
     log_as_json()
     try:
-        asyncio.run(serve(settings))
+        asyncio.run(_until_signalled(settings))
     except Exception:
         log.exception("ingest ended by an error")
         return 1
     return 0
 
 
-async def serve(settings: IngestSettings) -> None:
-    """The service in the running loop; returns after a signal. Raises ExceptionGroup when one of its tasks fails."""
+async def serve(settings: IngestSettings, stop: asyncio.Event | None = None) -> None:
+    """The service in the running loop, until `stop` is set or it is cancelled; both let it finish what is in flight.
+
+    Raises ExceptionGroup when one of its tasks fails, and OSError when the port of the probes is taken.
+    """
     metrics, health = Metrics(), Health()
     clickhouse = ClickHouseInserter(settings.clickhouse, timeout_s=settings.ingest_insert_timeout_s)
     dead_letters = KafkaDeadLetters(settings.kafka_options, metrics=metrics, health=health)
@@ -53,44 +56,35 @@ async def serve(settings: IngestSettings) -> None:
         health=health,
     )
     server = ProbeServer(metrics, health)
-    listener = socket.create_server((settings.ingest_host, settings.ingest_port))
-    log.info("probes", url=f"http://{settings.ingest_host}:{listener.getsockname()[1]}/metrics")
-    loop = asyncio.get_running_loop()
-    stops = _Stops(worker)
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, partial(stops.signalled, name))
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            serving = tasks.create_task(_serve_probes(server, listener), name="probes")
-            checking = tasks.create_task(inserter.await_ready(), name="check")
-            await tasks.create_task(worker.run(), name="worker")
-            if not stops.called:
-                raise TaskEnded("worker")
-            checking.cancel()
-            server.should_exit = True
-            await serving
-    finally:
-        for name in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(name)
-        await dead_letters.close()
-        clickhouse.close()
+    with socket.create_server((settings.ingest_host, settings.ingest_port)) as listener:
+        log.info("probes", url=f"http://{settings.ingest_host}:{listener.getsockname()[1]}/metrics")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                serving = tasks.create_task(_serve_probes(server, listener), name="probes")
+                checking = tasks.create_task(inserter.await_ready(), name="check")
+                await worker.run(stop or asyncio.Event())
+                checking.cancel()
+                server.should_exit = True
+                await serving
+        finally:
+            await dead_letters.close()
+            clickhouse.close()
     log.info("stopped")
 
 
-class _Stops:
-    """Counts the signals that ask to stop."""
+async def _until_signalled(settings: IngestSettings) -> None:
+    stop = asyncio.Event()
 
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
-        self.called = False
-
-    def signalled(self, name: signal.Signals) -> None:
-        if self.called:
+    def signalled(name: signal.Signals) -> None:
+        if stop.is_set():
             log.warning("second signal: leaving at once", signal=name.name)
             os._exit(128 + name)
-        self.called = True
         log.info("stopping", signal=name.name)
-        self._worker.stop()
+        stop.set()
+
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, partial(signalled, name))
+    await serve(settings, stop)
 
 
 async def _serve_probes(server: ProbeServer, listener: socket.socket) -> None:

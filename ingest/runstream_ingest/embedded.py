@@ -1,0 +1,159 @@
+"""Ingest inside the process that reads the spools: the same steps, fed from memory."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import structlog
+
+from runstream.errors import MessageRefused
+from runstream.messages import Message
+from runstream_ingest.clickhouse import ClickHouseInserter, Retrying
+from runstream_ingest.consumer import TICK_S, chunks_of
+from runstream_ingest.dead_letters import DeadLetter, DirectoryDeadLetters
+from runstream_ingest.health import Health
+from runstream_ingest.insert import Inserter
+from runstream_ingest.metrics import Metrics
+from runstream_ingest.pipeline import PipelineSettings, build
+from runstream_ingest.records import Ranges, Record, Source
+
+log = structlog.get_logger("runstream.ingest")
+PARTITION = -1
+"""Rows that never were in Kafka have this as their `src_partition`."""
+DEAD_LETTERS = "dead-letters"
+RESTART_S = 1.0
+# In one process nobody else can send, and every letter is kept: nothing is won by stopping.
+SETTINGS = PipelineSettings(dead_letter_max_consecutive=1 << 62, dead_letter_max_ratio=1.0)
+
+
+class EmbeddedIngest:
+    """A `runstream.transport.Transport` whose other side is the database.
+
+    `database` is the URL of ClickHouse or of the embedded engine's endpoint, or an inserter that retries. A message
+    that cannot be used is kept in `directory`/dead-letters, and its future fails with MessageRefused. While the
+    database is away the futures wait.
+    """
+
+    def __init__(self, database: str | Inserter, directory: Path) -> None:
+        self.metrics, self.health = Metrics(), Health()
+        self._closing: Callable[[], None] = lambda: None
+        if isinstance(database, str):
+            clickhouse = ClickHouseInserter(database)
+            self._closing = clickhouse.close
+            database = Retrying(clickhouse, metrics=self.metrics, health=self.health)
+        self._inserter = database
+        self._kept = DirectoryDeadLetters(directory / DEAD_LETTERS)
+        # Numbers that no earlier process gave, so that no insert is taken for one of its own.
+        self._offsets = itertools.count(time.time_ns() // 1000)
+        self._pending: OrderedDict[int, tuple[Record, asyncio.Future[None]]] = OrderedDict()
+        self._queue: deque[Record] = deque()
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """See `Transport.start`."""
+        self._task = asyncio.create_task(self._run(), name="embedded ingest")
+
+    def send(self, message: Message) -> asyncio.Future[None]:
+        """See `Transport.send`."""
+        now_ms = time.time_ns() // 1_000_000
+        offset = next(self._offsets)
+        record = Record(message.topic, PARTITION, offset, now_ms, message.key, message.value, message.headers)
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pending[offset] = (record, future)
+        self._queue.append(record)
+        self._wake.set()
+        return future
+
+    async def put(self, messages: Iterable[Message]) -> None:
+        """Returns when all are durable. Raises MessageRefused, after the others are, for one that cannot be used."""
+        results = await asyncio.gather(*map(self.send, messages), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def flush(self) -> None:
+        """See `Transport.flush`."""
+        while self._pending:
+            _, future = next(reversed(self._pending.values()))
+            await asyncio.wait([future])
+
+    async def close(self) -> None:
+        """See `Transport.close`."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        self._closing()
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._feed()
+            except Exception:  # whatever it is: the messages are still here, and the spool has them too
+                log.exception("embedded ingest failed; it starts again with all that is not durable")
+            await asyncio.sleep(RESTART_S)
+            self._queue = deque(record for record, _ in self._pending.values())
+
+    async def _feed(self) -> None:
+        steps = build(SETTINGS, self._inserter, self._commit, _Refusals(self._kept, self._refuse), self.metrics)
+        while True:
+            if not self._pending:
+                self._wake.clear()
+                await self._wake.wait()
+            self.health.turned()
+            if self._queue:
+                records, self._queue = list(self._queue), deque()
+                for _, group in itertools.groupby(records, key=lambda record: record.topic):
+                    for chunk in chunks_of(list(group)):
+                        await steps.put(chunk)
+            await steps.tick(time.monotonic())
+            await asyncio.sleep(TICK_S)
+
+    async def _commit(self, ranges: Ranges) -> None:
+        # The offsets of all topics count together, so a range of one topic spans offsets of others.
+        done = [
+            offset
+            for offset, (record, _) in itertools.takewhile(
+                lambda item: item[0] < max(one.end for one in ranges.values()), self._pending.items()
+            )
+            if (one := ranges.get(Source(record.topic, record.partition))) and one.start <= offset < one.end
+        ]
+        for offset in done:
+            _, future = self._pending.pop(offset)
+            if not future.done():
+                future.set_result(None)
+
+    def _refuse(self, letter: DeadLetter) -> None:
+        found = self._pending.pop(letter.record.offset, None)
+        if found is None:
+            return
+        record, future = found
+        refused = MessageRefused(
+            topic=record.topic,
+            size=len(record.value or b""),
+            reason=f"{letter.reason}: {letter.error}",
+            kept_at=self._kept.path(record),
+        )
+        log.error("message refused", error=str(refused))
+        if not future.done():
+            future.set_exception(refused)
+
+
+class _Refusals:
+    """Keeps dead letters and tells whose they were."""
+
+    def __init__(self, kept: DirectoryDeadLetters, refuse: Callable[[DeadLetter], None]) -> None:
+        self._kept = kept
+        self._refuse = refuse
+
+    async def put(self, letters: Sequence[DeadLetter]) -> None:
+        await self._kept.put(letters)
+        for letter in letters:
+            self._refuse(letter)
