@@ -13,6 +13,7 @@ import uuid
 import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from time import time_ns
 from typing import Any, SupportsFloat
 
 from runstream.identity import boot_id, host_name, pid_namespace, process_start
@@ -36,6 +37,8 @@ from runstream.spool import (
     writer_dir,
 )
 
+pack_frame = FRAME.pack
+crc32 = zlib.crc32
 CHECK_EVERY_US = 1_000_000
 RETRY_AFTER_S = 1.0
 MAX_WAITING_EVENTS = 1_000
@@ -45,17 +48,19 @@ FREE = bytes(4)
 class KeySet:
     """The metrics of a row in order, with what it takes to pack one."""
 
-    __slots__ = ("length", "metrics", "number", "pack", "segment", "size")
+    __slots__ = ("last_offset", "length", "metrics", "number", "pack", "size", "start")
 
     def __init__(self, number: int, metrics: tuple[str, ...]) -> None:
         self.number = number
         self.metrics = metrics
-        row = struct.Struct(f"<IIqq{len(metrics)}d")
+        row = struct.Struct(f"<Qqq{len(metrics)}d")
         self.pack = row.pack
         self.length = row.size
         self.size = FRAME.size + row.size
-        self.segment = 0
-        """The segment in which these names were last written."""
+        self.start = ROW | number << 32
+        """What a row begins with: kind and key-set number."""
+        self.last_offset = -1
+        """The last place for a row in the current segment; -1: the names are not written there yet."""
 
 
 class SpoolWriter:
@@ -101,12 +106,13 @@ class SpoolWriter:
         self._lock_fd = -1
         self._number = 0
         self._pos = 0
-        self._limit = 0
+        self._limit = -1
         self._first_row_seq = 0
         self._check_at = 0
         self._retry_at = 0.0
         self._no_room: OSError | None = None
         self._waiting: list[dict[str, Any]] = []
+        self._in_segment: list[KeySet] = []
 
     @property
     def position(self) -> Position:
@@ -120,14 +126,14 @@ class SpoolWriter:
 
     def append_row(self, keys: KeySet, step: int, values: Iterable[SupportsFloat]) -> None:
         """Write one row. Raises struct.error for a value or step that does not fit, and then writes nothing."""
-        now = time.time_ns() // 1000
+        now = time_ns() // 1000
         if now >= self._check_at:
             self._check(now)
         if now <= self.last_us:
             now = self.last_us + 1
-        row = keys.pack(ROW, keys.number, step, now, *values)
+        row = keys.pack(keys.start, step, now, *values)
         pos = self._pos
-        if keys.segment != self._number or pos + keys.size > self._limit:
+        if pos > keys.last_offset:
             self._make_room_for_row(keys)
             pos = self._pos
         data: Any = self._map
@@ -135,7 +141,7 @@ class SpoolWriter:
             self._catch_up()
             self.append_row(keys, step, values)
             return
-        data[pos : pos + keys.size] = FRAME.pack(keys.length, zlib.crc32(row)) + row
+        data[pos : pos + keys.size] = pack_frame(keys.length, crc32(row)) + row
         self._pos = pos + keys.size
         self.row_seq += 1
         self.last_us = now
@@ -181,13 +187,13 @@ class SpoolWriter:
             if fd >= 0:
                 os.close(fd)
         self._fd = self._lock_fd = -1
-        self._limit = 0
+        self._forget_keys()
 
     # -- records
 
     def _put(self, kind: int, argument: int, body: bytes, limit_extra: int = 0) -> None:
         payload = struct.pack("<II", kind, argument) + body
-        record = FRAME.pack(len(payload), zlib.crc32(payload)) + payload
+        record = FRAME.pack(len(payload), crc32(payload)) + payload
         record = record.ljust(aligned(len(record)), b"\0")
         if self._map is None or self._pos + len(record) > self._limit + limit_extra:
             self._rotate(len(record))
@@ -201,18 +207,20 @@ class SpoolWriter:
         self.event_seq += kind == EVENT
 
     def _put_event(self, body: dict[str, Any]) -> None:
-        now = max(time.time_ns() // 1000, self.last_us + 1)
+        now = max(time_ns() // 1000, self.last_us + 1)
         self._put(EVENT, 0, EVENT_BODY.pack(now) + _encoded(body))
         self.last_us = now
 
     def _make_room_for_row(self, keys: KeySet) -> None:
         names = json.dumps(keys.metrics).encode()
         needed = aligned(RECORD.size + len(names)) + keys.size
-        if self._map is None or self._pos + (needed if keys.segment != self._number else keys.size) > self._limit:
+        written = keys.last_offset >= 0
+        if self._map is None or self._pos + (keys.size if written else needed) > self._limit:
             self._rotate(needed)
-        if keys.segment != self._number:
+        if keys.last_offset < 0:
             self._put(KEYS, keys.number, names)
-            keys.segment = self._number
+            keys.last_offset = self._limit - keys.size
+            self._in_segment.append(keys)
 
     def _catch_up(self) -> None:
         """Step over records that are in the file but not in the counters."""
@@ -279,11 +287,19 @@ class SpoolWriter:
             self._put(END, 0, END_BODY.pack(self.row_seq, self.event_seq), limit_extra=END_BYTES)
             self._map.close()
             os.close(self._fd)
+        self._forget_keys()
         self._map, self._fd = data, fd
         self._number += 1
         self._pos, self._limit = start, size - END_BYTES
         self._first_row_seq = self.row_seq
         self._next_bytes = min(2 * self._next_bytes, self._segment_max_bytes)
+
+    def _forget_keys(self) -> None:
+        """Each segment stands alone: names are written again before their first row in the next."""
+        for keys in self._in_segment:
+            keys.last_offset = -1
+        self._in_segment.clear()
+        self._limit = -1
 
     def _header(self, number: int) -> bytes:
         pid = os.getpid()
@@ -296,7 +312,7 @@ class SpoolWriter:
             pid=pid,
             process_start=process_start(pid),
             pid_namespace=pid_namespace(),
-            created_us=time.time_ns() // 1000,
+            created_us=time_ns() // 1000,
             boot_id=boot_id(),
             first_row_seq=self.row_seq,
             first_event_seq=self.event_seq,
