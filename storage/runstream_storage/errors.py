@@ -8,7 +8,9 @@ StorageError
 ├── QueryError             the database refused or stopped a query
 ├── FilterError            a filter text cannot be used; points at the column
 └── ObjectError
-    ├── ObjectNotFound
+    ├── ObjectStoreUnavailable
+    ├── ObjectStoreRefused
+    ├── ObjectNotFound     also a FileNotFoundError
     ├── InvalidKey
     └── ChecksumMismatch
 """
@@ -105,7 +107,29 @@ class ObjectError(StorageError):
     """The object store could not do what was asked."""
 
 
-class ObjectNotFound(ObjectError):
+class ObjectStoreUnavailable(ObjectError):
+    """The store did not answer, or failed for a time; the object is as it was."""
+
+    retriable = True
+
+    def __init__(self, *, store: str, reason: str) -> None:
+        super().__init__(f"The object store {store} is not available: {reason}. Check RUNSTREAM_S3 and try again.")
+        self.store = store
+        self.reason = reason
+
+
+class ObjectStoreRefused(ObjectError):
+    """The store understood and refused: wrong keys, no permission, or the like; `code` is S3's."""
+
+    def __init__(self, *, store: str, code: str, reason: str) -> None:
+        super().__init__(
+            f"The object store {store} refuses: {reason} ({code}). Check the keys and rights in RUNSTREAM_S3."
+        )
+        self.store = store
+        self.code = code
+
+
+class ObjectNotFound(ObjectError, FileNotFoundError):
     """There is no object `key`."""
 
     def __init__(self, *, key: str, store: str) -> None:

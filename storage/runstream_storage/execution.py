@@ -40,7 +40,7 @@ def rows(client: Client, name: str, **parameters: object) -> Sequence[Sequence[A
 
 def translate(error: Exception) -> Exception:
     """A StorageError for what clickhouse-connect or the network raised; any other exception as it is."""
-    from clickhouse_connect.driver.exceptions import ClickHouseError
+    from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 
     if isinstance(error, StorageError):
         return error
@@ -50,7 +50,9 @@ def translate(error: Exception) -> Exception:
         number = int(code[1] or code[2])
         position = re.search(r"at position (\d+)", text)
         return QueryError(shorten(text), code=number, position=int(position[1]) if position else 0)
-    if isinstance(error, ClickHouseError | OSError):
+    if isinstance(error, ClickHouseError) and not isinstance(error, OperationalError):
+        return QueryError(shorten(text))
+    if isinstance(error, OperationalError | OSError):
         where = re.search(r"https?://[^\s/)]+", text)
         lines = text.strip().splitlines() or [type(error).__name__]
         return Unreachable(url=where[0] if where else "its address", reason=lines[0][:300])

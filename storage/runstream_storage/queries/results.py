@@ -284,11 +284,16 @@ class ArtifactName:
 
 @dataclass(frozen=True, slots=True)
 class SqlResult:
-    """The answer to a query of a person. `truncated`: there are more rows than `table` holds."""
+    """The answer to a query of a person. `truncated`: there are more rows than `table` holds.
+
+    `read_rows` and `read_bytes` are what the server read for it, as it says.
+    """
 
     table: pa.Table
     truncated: bool
     seconds: float
+    read_rows: int
+    read_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

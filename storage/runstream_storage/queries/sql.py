@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from runstream_storage.errors import QueryError
@@ -12,8 +14,10 @@ from runstream_storage.execution import ask, rows, translate
 from runstream_storage.queries.results import SqlResult, View, ViewColumn
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from clickhouse_connect.driver.client import Client
 
+LOCKED = 1
 FORMAT_CLAUSE = re.compile(r"\s+FORMAT\s+\w+\s*$", re.IGNORECASE)  # the answer is read as Arrow
 
 
@@ -32,6 +36,8 @@ def sql(
     is; give it a user of its own all the same (docs/sql.md). `parameters` fill {name:Type} in the text. Raises
     QueryError with ClickHouse's code and, for a syntax error, the position.
     """
+    import pyarrow.ipc
+
     question = FORMAT_CLAUSE.sub("", text.strip().rstrip(";").rstrip())
     if not question:
         raise QueryError("The query is empty. Try: SELECT * FROM v_runs LIMIT 10", code=62)
@@ -40,18 +46,29 @@ def sql(
         "max_memory_usage": max_memory_bytes,
         "limit": max_rows + 1,
         "readonly": 1,
+        "output_format_arrow_string_as_string": 1,
+        "wait_end_of_query": 1,  # so that an error late in the query is an error, and the summary is complete
     }
-    if _is_readonly(client):  # may set nothing; its profile has limits of its own
+    limits = _user_readonly(client)
+    if limits == LOCKED:  # may set nothing; its profile has limits of its own
         settings = {}
+    elif limits:
+        del settings["readonly"]
     started = time.monotonic()
     try:
-        table = client.query_arrow(question, parameters=dict(parameters or {}), settings=settings, use_strings=True)
+        answer: Any = client.raw_stream(question, parameters=dict(parameters or {}), settings=settings, fmt="Arrow")
+        with closing(answer):
+            table = pyarrow.ipc.open_file(answer.read()).read_all()
+            summary = json.loads(getattr(answer, "headers", {}).get("X-ClickHouse-Summary", "{}"))
     except Exception as error:
         raise _mended(translate(error)) from error
+    table = _readable(table.slice(0, max_rows + 1))
     return SqlResult(
         table=table.slice(0, max_rows),
         truncated=table.num_rows > max_rows,
         seconds=time.monotonic() - started,
+        read_rows=int(summary.get("read_rows", 0)),
+        read_bytes=int(summary.get("read_bytes", 0)),
     )
 
 
@@ -63,9 +80,20 @@ def views(client: Client) -> list[View]:
     return [View(name, about, tuple(columns)) for name, (about, columns) in found.items()]
 
 
-def _is_readonly(client: Client) -> bool:
-    """Whether the client's user is one that may not even choose limits (readonly=1)."""
-    return int(ask(client, "SELECT getSetting('readonly')").result_rows[0][0]) == 1
+def _user_readonly(client: Client) -> int:
+    """0: the client's user may write, 1: it only reads and may not even choose limits, 2: it only reads."""
+    return int(ask(client, "SELECT getSetting('readonly')").result_rows[0][0])
+
+
+def _readable(table: pa.Table) -> pa.Table:
+    """With UUIDs as the text that people know, not as 16 bytes."""
+    import pyarrow as pa
+
+    for place, field in enumerate(table.schema):
+        if field.type == pa.uuid():
+            texts = [None if value is None else str(value) for value in table.column(place).to_pylist()]
+            table = table.set_column(place, field.name, pa.array(texts, pa.string()))
+    return table
 
 
 def _mended(error: Exception) -> Exception:

@@ -1,0 +1,205 @@
+"""Objects in a bucket of S3, MinIO or another store that speaks it."""
+
+from __future__ import annotations
+
+import io
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import unquote, urlsplit
+
+from runstream.objects import ObjectStat
+from runstream_storage.errors import ObjectError, ObjectNotFound, ObjectStoreRefused, ObjectStoreUnavailable
+from runstream_storage.objects.keys import CheckedReader, check_key, check_prefix, copy_checked, promised_sha256
+
+if TYPE_CHECKING:
+    from minio import Minio
+
+CHUNK_BYTES = 1 << 20
+PART_BYTES = 16 << 20  # files above go up in parts of this size; S3 takes at most 10,000
+MAX_PARTS = 10_000
+MAX_EXPIRY_S = 7 * 24 * 3600
+MISSING = {"NoSuchKey", "NoSuchBucket", "NoSuchObject", "ResourceNotFound"}
+TRANSIENT = {"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "XMinioServerNotInitialized"}
+
+
+class S3Store:
+    """The bucket of `http(s)://access:secret@host:port/bucket`, made with the first object when it is missing.
+
+    Every call may raise ObjectStoreUnavailable (try again) or ObjectStoreRefused (keys, rights).
+    """
+
+    def __init__(self, url: str) -> None:
+        import urllib3
+        from minio import Minio
+
+        parts = urlsplit(url)
+        self.bucket = unquote(parts.path.strip("/"))
+        if parts.scheme not in {"http", "https"} or not parts.hostname or not self.bucket or "/" in self.bucket:
+            raise ObjectError("An S3 URL is http(s)://access:secret@host:port/bucket. Set RUNSTREAM_S3.")
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        address = f"{host}:{parts.port}" if parts.port else host
+        self.address = f"{parts.scheme}://{address}/{self.bucket}"
+        self._client: Minio = Minio(
+            address,
+            access_key=unquote(parts.username or ""),
+            secret_key=unquote(parts.password or ""),
+            secure=parts.scheme == "https",
+            http_client=urllib3.PoolManager(
+                timeout=urllib3.Timeout(connect=5, read=60),
+                maxsize=16,
+                retries=urllib3.Retry(total=3, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
+            ),
+        )
+
+    def __repr__(self) -> str:
+        return f"S3Store({self.address!r})"
+
+    def put_file(self, key: str, path: Path, sha256: str) -> None:
+        """Store a copy of `path`, large files in parts.
+
+        Raises ChecksumMismatch, keeping nothing, unless what was read has this sha256.
+        """
+        check_key(key)
+
+        def upload() -> None:
+            with path.open("rb") as source:
+                size = os.fstat(source.fileno()).st_size
+                self._put(key, CheckedReader(source, key=key, size=size, expected=sha256), size)
+
+        self._with_bucket(key, upload)
+
+    def put_bytes(self, key: str, data: bytes) -> None:
+        """Store `data`; under a content-addressed key it must have the key's sha256."""
+        expected = promised_sha256(check_key(key))
+
+        def upload() -> None:
+            self._put(key, CheckedReader(io.BytesIO(data), key=key, size=len(data), expected=expected), len(data))
+
+        self._with_bucket(key, upload)
+
+    def open(self, key: str) -> BinaryIO:
+        """The object as a stream read from the store as it goes, which the caller closes; raises ObjectNotFound."""
+        with self._translated(check_key(key)):
+            response = self._client.get_object(bucket_name=self.bucket, object_name=key)
+        return io.BufferedReader(_Body(response), CHUNK_BYTES)
+
+    def get_file(self, key: str, path: Path) -> None:
+        """Write the object to `path`, checked against the key's sha256 where it has one, at once or not at all."""
+        partial = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex}")
+        try:
+            with self._translated(key), self.open(key) as source, partial.open("xb") as target:
+                copy_checked(source, target.write, key=key, expected=promised_sha256(key), chunk=CHUNK_BYTES)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def stat(self, key: str) -> ObjectStat:
+        """Raises ObjectNotFound."""
+        with self._translated(check_key(key)):
+            found = self._client.stat_object(bucket_name=self.bucket, object_name=key)
+        return _stat(found)
+
+    def exists(self, key: str) -> bool:
+        try:
+            self.stat(key)
+        except ObjectNotFound:
+            return False
+        return True
+
+    def url(self, key: str, expires_s: int) -> str:
+        """An address that serves this object for `expires_s` seconds: at least 1, at most 7 days."""
+        if not 1 <= expires_s <= MAX_EXPIRY_S:
+            raise ObjectError(f"An address is good for 1 to {MAX_EXPIRY_S} seconds, not {expires_s}.")
+        with self._translated(check_key(key)):
+            signed: str = self._client.presigned_get_object(
+                bucket_name=self.bucket, object_name=key, expires=timedelta(seconds=expires_s)
+            )
+        return signed
+
+    def list(self, prefix: str) -> Iterator[ObjectStat]:
+        """The objects whose keys begin with `prefix`, in order of key, fetched as you go."""
+        check_prefix(prefix)
+
+        def found() -> Iterator[ObjectStat]:
+            try:
+                with self._translated(prefix):
+                    for item in self._client.list_objects(bucket_name=self.bucket, prefix=prefix, recursive=True):
+                        yield _stat(item)
+            except ObjectNotFound:
+                return
+
+        return found()
+
+    def delete(self, key: str) -> None:
+        try:
+            with self._translated(check_key(key)):
+                self._client.remove_object(bucket_name=self.bucket, object_name=key)
+        except ObjectNotFound:
+            return
+
+    def _put(self, key: str, source: CheckedReader, size: int) -> None:
+        part = max(PART_BYTES, -(-size // MAX_PARTS))
+        with self._translated(key):
+            data: Any = source  # all that put_object calls is read()
+            self._client.put_object(bucket_name=self.bucket, object_name=key, data=data, length=size, part_size=part)
+
+    def _with_bucket(self, key: str, upload: Callable[[], None]) -> None:
+        try:
+            upload()
+        except ObjectNotFound:
+            with self._translated(key):
+                if not self._client.bucket_exists(bucket_name=self.bucket):
+                    self._client.make_bucket(bucket_name=self.bucket)
+            upload()
+
+    @contextmanager
+    def _translated(self, key: str) -> Iterator[None]:
+        """Errors of the client as ours; none of them carries a key or a signature."""
+        import urllib3
+        from minio.error import S3Error, ServerError
+
+        try:
+            yield
+        except S3Error as error:
+            code = str(error.code)
+            if code in MISSING:
+                raise ObjectNotFound(key=key, store=self.address) from error
+            if code in TRANSIENT:
+                raise ObjectStoreUnavailable(store=self.address, reason=f"{error.message} ({code})") from error
+            raise ObjectStoreRefused(store=self.address, code=code, reason=str(error.message)) from error
+        except ServerError as error:
+            raise ObjectStoreUnavailable(store=self.address, reason=str(error)[:200]) from error
+        except urllib3.exceptions.HTTPError as error:
+            raise ObjectStoreUnavailable(store=self.address, reason=type(error).__name__) from error
+
+
+class _Body(io.RawIOBase):
+    """A response's body; closing it gives the connection back."""
+
+    def __init__(self, response: Any) -> None:
+        super().__init__()
+        self._response = response
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._response.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._response.close()
+            self._response.release_conn()
+        super().close()
+
+
+def _stat(found: Any) -> ObjectStat:
+    modified = found.last_modified
+    return ObjectStat(str(found.object_name), int(found.size or 0), int(modified.timestamp() * 1e6) if modified else 0)
