@@ -64,9 +64,10 @@ class Frame:
 class FrameBuilder:
     """Gathers the row blocks of one writer into frames.
 
-    A frame ends where the metrics change, and before it would hold more than MAX_VALUES values or MAX_BYTES; blocks
-    are not divided, so a frame exceeds these only when a single block does. `counts` are cumulative through the last
-    block added; they go into each frame, so that counting needs no sum over messages that may come twice.
+    A frame ends where the metrics change or a sequence is missing (a damaged segment), and before it would hold more
+    than MAX_VALUES values or MAX_BYTES; blocks are not divided, so a frame exceeds these only when a single block does.
+    `counts` are cumulative through the last block added; they go into each frame, so that counting needs no sum over
+    messages that may come twice.
     """
 
     def __init__(self, header: SegmentHeader, counts: Mapping[str, Counts]) -> None:
@@ -76,6 +77,7 @@ class FrameBuilder:
         self._head = _head(header)
         self._blocks: list[RowBlock] = []
         self._pending_bytes = 0
+        self._next_seq = 0
 
     @property
     def pending_bytes(self) -> int:
@@ -88,6 +90,7 @@ class FrameBuilder:
         done = None
         if self._blocks and (
             block.metrics != self._blocks[0].metrics
+            or block.first_seq != self._next_seq
             or self.pending_values + values > MAX_VALUES
             or self._pending_bytes + size > MAX_BYTES
         ):
@@ -95,6 +98,7 @@ class FrameBuilder:
         if not self._blocks:
             self._pending_bytes = len(self._head) + len(_names(block.metrics)) + 30 * len(block.metrics) + 32
         self._blocks.append(block)
+        self._next_seq = block.first_seq + block.n
         self.pending_values += values
         self._pending_bytes += size
         return done

@@ -132,6 +132,11 @@ def test_a_frame_ends_where_the_metrics_change() -> None:
     assert events.decode(found[2].value)[1]["n"] == [2]
 
 
+def test_a_frame_ends_where_rows_are_missing() -> None:
+    found = built([block(("loss",), 0, [[1.0]] * 3), block(("loss",), 5, [[1.0]])])
+    assert [(frame.first_seq, frame.rows) for frame in found] == [(0, 3), (5, 1)]
+
+
 def test_a_frame_keeps_to_its_limits() -> None:
     few = [block(("loss",), seq * 10_000, [[1.0]] * 10_000) for seq in range(10)]
     wide = [block(tuple(f"m{i}" for i in range(100)), seq * 300, [[1.0] * 100] * 300) for seq in range(10)]

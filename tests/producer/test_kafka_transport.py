@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from producer.wire import stored
 from runstream.errors import MessageRefused, SettingsError
 from runstream.kafka import KafkaTransport
 from runstream.kafka_options import KafkaOptions
@@ -36,26 +36,6 @@ async def transport_to(kafka: Any, prefix: str, directory: Path) -> AsyncIterato
         yield transport
     finally:
         await transport.close()
-
-
-async def stored(bootstrap: str, topic: str) -> list[tuple[bytes, bytes]]:
-    """Key and value of every message of `topic`, each partition in order."""
-    consumer = AIOKafkaConsumer(
-        topic, bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
-    )
-    await consumer.start()
-    try:
-        partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]
-        consumer.unsubscribe()
-        consumer.assign(partitions)
-        ends = await consumer.end_offsets(partitions)
-        out = []
-        while any([await consumer.position(partition) < ends[partition] for partition in partitions]):
-            batches = await consumer.getmany(timeout_ms=500)
-            out += [(record.key, record.value) for records in batches.values() for record in records]
-        return out
-    finally:
-        await consumer.stop()
 
 
 def message(prefix: str, number: int, size: int = 100, key: bytes = KEY) -> Message:

@@ -18,7 +18,7 @@ from runstream.agent.ledger import Entry, Ledger
 from runstream.agent.uploads import STAGED, Uploader
 from runstream.errors import EventNotEncodable, MessageRefused, SpoolError, SpoolVersionError, StagedFileLost
 from runstream.frames import Frame, FrameBuilder
-from runstream.spool import Position, delete_acknowledged, delete_spool, writer_lives
+from runstream.spool import Position, delete_acknowledged, delete_spool
 from runstream.spool_cursor import Cursor
 from runstream.spool_reader import EventRecord, RowBlock, SpoolReader
 
@@ -31,8 +31,6 @@ MERGE_S = 0.2
 ALIVE_EVERY_S = 0.25
 SAVE_EVERY_S = 0.1
 BEAT_EVERY_S = 10.0
-KEEP_CLOSED_S = 10.0
-"""A closed spool stays so long for a `finish()` that watches the cursor."""
 MAX_WAITING_BYTES = 8 << 20
 """Of control events behind an upload; beyond that the writer's spool is not read on."""
 
@@ -88,7 +86,6 @@ class Tail:
         self._look_at = 0.0
         self._beat_at = time.monotonic() + BEAT_EVERY_S
         self._beat: asyncio.Future[None] | None = None
-        self._finished_at = 0.0
         self._chunk = GLANCE_BYTES
 
     # -- reading
@@ -302,12 +299,6 @@ class Tail:
             self._save(now, finishes)
         if not self.finished:
             return False
-        if (
-            self.reader.closed
-            and now < self._finished_at + KEEP_CLOSED_S
-            and writer_lives(self.directory, self._header)
-        ):
-            return False
         self.reader.close()
         delete_spool(self.directory)
         return True
@@ -324,7 +315,6 @@ class Tail:
         self._saved = position
         if finishes:
             self.finished = True
-            self._finished_at = now
         # Many metrics make a large cursor: saving may take a twentieth of the time.
         self._save_at = now + max(SAVE_EVERY_S, 20 * (time.monotonic() - now))
         while self._stages and self._stages[0][0] <= position:
