@@ -16,7 +16,9 @@ def test_the_first_python_block_of_the_readme_runs_as_it_stands(tmp_path: Path) 
     block = re.search(r"```python\n(.*?)```", README, re.DOTALL)
     assert block is not None
     environment = {**os.environ, "RUNSTREAM_DIR": str(tmp_path / "data")}
-    done = subprocess.run([sys.executable, "-c", block[1]], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", block[1]], env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr
     assert list((tmp_path / "data" / "spool").glob("*/*/*.seg")), "the run left nothing in the spool"

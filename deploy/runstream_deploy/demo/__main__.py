@@ -21,14 +21,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from runstream_deploy.demo import stacks
-from runstream_deploy.demo.training import Outcome, sweep, train
+from runstream_deploy.demo.training import Outcome, one_thread, sweep, train
 
 PROJECT = "digits"
 WORKERS = 2
 ARRIVES_WITHIN_S = 120.0
 
 LEADERBOARD = """
-SELECT r.run_name AS run, s.max AS best, l.last AS loss, p.text AS rate,
+SELECT r.run_name AS run, s.max AS best, l.last AS loss, p.value AS rate,
        dateDiff('second', r.created_at, r.ended_at) AS seconds, r.state
 FROM v_runs AS r
 JOIN v_summary AS s ON s.project = r.project AND s.run_id = r.run_id AND s.metric = 'val/accuracy'
@@ -89,6 +89,7 @@ def demonstrate(console: Console, stack: str, directory: Path) -> int:
 def train_all(console: Console, running: stacks.Running) -> list[Outcome]:
     """Every trial in a pool of fresh processes, as a sweep on one machine would run them."""
     os.environ.update(running.environment)
+    os.environ["RUNSTREAM_QUIET"] = "1"  # 24 runs each saying where they are would tear the progress bar apart
     trials = sweep()
     outcomes: list[Outcome] = []
     bar = Progress(
@@ -103,12 +104,6 @@ def train_all(console: Console, running: stacks.Running) -> list[Outcome]:
             logged = sum(outcome.points for outcome in outcomes)
             bar.update(task, advance=1, note=f"{logged:,} points logged")
     return outcomes
-
-
-def one_thread() -> None:
-    """Two workers on a small machine must not each start a BLAS thread a core."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = "1"
 
 
 def wait_for_points(console: Console, running: stacks.Running, outcomes: list[Outcome]) -> int:
@@ -130,9 +125,9 @@ def wait_for_points(console: Console, running: stacks.Running, outcomes: list[Ou
 
 
 def show_leaderboard(console: Console, running: stacks.Running) -> None:
-    table = Table(title="Best runs, by SQL", title_justify="left")
-    for name in ("run", "best val/accuracy", "last val/loss", "learning rate", "seconds", "state"):
-        table.add_column(name, justify="left" if name in ("run", "state") else "right")
+    table = Table(title="Best runs, by SQL", title_justify="left", show_edge=False, box=None, padding=(0, 2, 0, 0))
+    for name in ("run", "best accuracy", "last loss", "learning rate", "seconds", "state"):
+        table.add_column(name, no_wrap=True, justify="left" if name in ("run", "state") else "right")
     for run, best, loss, rate, seconds, state in ask(running, LEADERBOARD):
         table.add_row(run, f"{best:.4f}", f"{loss:.4f}", rate, str(seconds), state)
     console.print(table)
