@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from producer.wire import MemoryTransport, Spooled, running, settings, until
+from producer.wire import MemoryTransport, Spooled, dead_writer, running, settings, until
 from runstream import events
 from runstream.agent import Agent, shipping
 from runstream.agent.lock import AgentLock, holder
@@ -19,28 +19,9 @@ from runstream.errors import AgentRunning
 from runstream.objects import StoreOpenedLater
 from runstream.spool_cursor import Cursor
 
-DYING = """
-import os, signal, sys
-from pathlib import Path
-sys.path.insert(0, {tests!r})
-from producer.wire import Spooled
-spool = Spooled(Path({data_dir!r}))
-for step in range(1000):
-    spool.log(step, loss=step / 10)
-print(spool.run_id, spool.directory, flush=True)
-{end}
-"""
-
 
 def agent_for(data_dir: Path, transport: MemoryTransport, **arguments: Any) -> Agent:
     return Agent(data_dir, transport, StoreOpenedLater("nowhere://"), settings(data_dir), **arguments)
-
-
-def dead_writer(data_dir: Path, end: str = "os.kill(os.getpid(), signal.SIGKILL)") -> tuple[str, Path]:
-    program = DYING.format(tests=str(Path(__file__).parents[1]), data_dir=str(data_dir), end=end)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    run_id, directory = done.stdout.split()
-    return run_id, Path(directory)
 
 
 async def test_rows_and_events_of_a_finished_run_arrive_and_its_spool_goes(tmp_path: Path) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import random
+import subprocess
+import sys
 import uuid
 from array import array
 from collections.abc import AsyncIterator, Callable
@@ -19,6 +22,19 @@ from runstream.errors import MessageRefused
 from runstream.messages import Message
 from runstream.settings import Settings
 from runstream.spool_writer import KeySet, SpoolWriter
+
+FILES = {"model.pt": b"weights" * 1000, "sub/config.json": b"{}"}
+DYING = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from producer.wire import Spooled
+spool = Spooled(Path({data_dir!r}))
+for step in range(1000):
+    spool.log(step, loss=step / 10)
+print(spool.run_id, spool.directory, flush=True)
+{end}
+"""
 
 
 class Spooled:
@@ -127,6 +143,33 @@ def rows_of(values: list[bytes]) -> list[tuple[int, int, dict[str, float]]]:
             row = dict(zip(frame["metrics"], doubles[i * width : (i + 1) * width], strict=True))
             out.append((frame["first_seq"] + i, step, row))
     return out
+
+
+class MemoryObjects:
+    """An object store in memory that can be down."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.down = False
+        self.puts = 0
+
+    def exists(self, key: str) -> bool:
+        if self.down:
+            raise ConnectionError("the store is down")
+        return key in self.objects
+
+    def put_file(self, key: str, path: Path, sha256: str) -> None:
+        self.puts += 1
+        data = path.read_bytes()
+        assert hashlib.sha256(data).hexdigest() == sha256
+        self.objects[key] = data
+
+
+def dead_writer(data_dir: Path, end: str = "os.kill(os.getpid(), signal.SIGKILL)") -> tuple[str, Path]:
+    program = DYING.format(tests=str(Path(__file__).parents[1]), data_dir=str(data_dir), end=end)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    run_id, directory = done.stdout.split()
+    return run_id, Path(directory)
 
 
 def settings(data_dir: Path, **changes: Any) -> Settings:

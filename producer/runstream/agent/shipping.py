@@ -18,7 +18,7 @@ from runstream.identity import host_name
 from runstream.messages import Message
 from runstream.objects import Uploads
 from runstream.settings import Settings
-from runstream.spool import list_spools
+from runstream.spool import is_closed, list_spools
 from runstream.spool_reader import SpoolReader
 from runstream.transport import Transport
 
@@ -289,7 +289,7 @@ class Agent:
 
 def _lives(directory: Path) -> bool:
     with SpoolReader(directory) as reader:
-        return reader.writer_alive()
+        return not is_closed(directory) and reader.writer_alive()
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:
