@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from runstream_storage.filters.check import check, column_type
 from runstream_storage.filters.parser import parse
@@ -37,7 +36,6 @@ def compile_filter(text: str, selection: Selection, *, now: datetime) -> str:
 class Compiler:
     selection: Selection
     now_us: int
-    bound: dict[tuple[str, Any], str] = field(default_factory=dict)
 
     def term(self, term: Term) -> str:
         match term:
@@ -116,7 +114,7 @@ class Compiler:
 
     def compare(self, expression: str, operator: str, values: list[Value], bind: Callable[[Value], str]) -> str:
         if operator == "in":
-            return " OR ".join(self.compare(expression, "=", [value], bind) for value in values)
+            return self.member(expression, values, bind)
         value = values[0]
         if operator == "=" and isinstance(value.value, float) and math.isnan(value.value):
             return f"isNaN({expression})"
@@ -131,12 +129,25 @@ class Compiler:
             case _:
                 return f"{expression} {operator} {right}"
 
+    def member(self, expression: str, values: list[Value], bind: Callable[[Value], str]) -> str:
+        """One parameter for the whole list: a request holds few of them. NaN is a member only of a list with NaN."""
+        if bind == self.string:
+            return f"{expression} IN {self.bind([self.plain(value) for value in values], 'Array(String)')}"
+        numbers = [float(value.value) for value in values]
+        wanted = self.bind([number for number in numbers if not math.isnan(number)], "Array(Float64)")
+        test = f"arrayExists(wanted -> wanted = {expression}, {wanted})"  # not IN, which tells -0.0 from 0.0
+        return f"isNaN({expression}) OR {test}" if any(map(math.isnan, numbers)) else test
+
     def float(self, value: Value) -> str:
         assert isinstance(value.value, float)
         return self.bind(value.value, "Float64")
 
     def string(self, value: Value) -> str:
-        return self.bind(value.text if value.type == "date" else str(value.value), "String")
+        return self.bind(self.plain(value), "String")
+
+    @staticmethod
+    def plain(value: Value) -> str:
+        return value.text if value.type == "date" else str(value.value)
 
     def microseconds(self, value: Value) -> str:
         if value.type == "age":

@@ -50,6 +50,10 @@ def parse_column(text: str) -> Subject:
 def check_size(text: str) -> None:
     if len(text) > MAX_CHARACTERS:
         raise FilterError(f"the filter has {len(text):,} characters, at most {MAX_CHARACTERS:,} are read")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise FilterError("it holds half a character, which no text has", column=error.start + 1) from None
     if "\0" in text:
         raise FilterError("it holds a NUL character", text=text.replace("\0", "␀"), column=text.index("\0") + 1)
 
