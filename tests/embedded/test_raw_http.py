@@ -99,12 +99,13 @@ def test_an_answer_tells_format_query_id_time_zone_and_counts(server):
     assert int(summary["result_rows"]) == 1
 
 
-@pytest.mark.parametrize("database", ["parameter", "header"])
+@pytest.mark.parametrize("database", ["parameter", "header", "path"])
 def test_the_database_of_a_request_is_used(server, database_name, database):
     server.post(f"CREATE TABLE {database_name}.here (a UInt8) ENGINE = Memory").raise_for_status()
     parameters = {"database": database_name} if database == "parameter" else {}
     headers = {"X-ClickHouse-Database": database_name} if database == "header" else {}
-    answer = httpx.post(server.base, content="SHOW TABLES", params=parameters, headers=headers)
+    address = f"{server.base}/{database_name}" if database == "path" else server.base
+    answer = httpx.post(address, content="SHOW TABLES", params=parameters, headers=headers)
     assert answer.text == "here\n"
 
 

@@ -39,9 +39,13 @@ def _memory_bytes() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a reader may use. A query can lower each value, or raise it up to the `most_…` of the same name."""
+    """What a reader may use. A query can lower each value, or raise it up to the `most_…` of the same name.
+
+    `total_memory_bytes` holds for all statements together, readers' and writers', whatever each may use.
+    """
 
     memory_bytes: int = max(min(_memory_bytes() // 4, 8 * GIB), GIB // 2)
+    most_memory_bytes: int = max(_memory_bytes() // 4, 4 * GIB)
     execution_s: int = 60
     most_execution_s: int = 600
     result_rows: int = 10_000_000
@@ -50,7 +54,6 @@ class Limits:
     most_result_bytes: int = 4 * GIB
     threads: int = max(os.cpu_count() or 1, 1)
     total_memory_bytes: int = max(_memory_bytes() // 2, GIB)
-    """Of all queries and inserts together, readers or not."""
     readers: int = 8
     """Queries of readers that run at a time; more of them wait."""
     writers: int = 8
@@ -67,7 +70,7 @@ class Limits:
 
     def constraints(self) -> dict[str, tuple[int, int]]:
         return {
-            "max_memory_usage": (1, self.memory_bytes),
+            "max_memory_usage": (1, self.most_memory_bytes),
             "max_execution_time": (1, self.most_execution_s),
             "max_result_rows": (1, self.most_result_rows),
             "max_result_bytes": (1, self.most_result_bytes),

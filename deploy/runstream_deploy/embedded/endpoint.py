@@ -39,7 +39,7 @@ logger = structlog.get_logger(__name__)
 
 
 class Endpoint:
-    """Answers statements on `/`. Many run at a time; `stop()` ends those that do."""
+    """Answers statements on `/` and `/<database>`. Many run at a time; `stop()` ends those that do."""
 
     def __init__(self, engine: Engine, accounts: Accounts) -> None:
         self.engine = engine
@@ -81,6 +81,7 @@ class Endpoint:
                         )
                     fields[name] = value
         request = Request.read(self.accounts, scope["method"], scope["query_string"], headers, fields)
+        request.database = request.database or scope["path_params"].get("database") or "default"
         return request, True if is_form else None
 
     async def _execute(
@@ -176,6 +177,8 @@ def application(engine: Engine, accounts: Accounts) -> tuple[Starlette, Endpoint
     async def ok(_: object) -> PlainTextResponse:
         return PlainTextResponse("Ok.\n")
 
-    routes = [Route("/ping", ok), Route("/replicas_status", ok), Route("/", endpoint, methods=["GET", "POST", "HEAD"])]
+    methods = ["GET", "POST", "HEAD"]
+    statements = [Route(path, endpoint, methods=methods) for path in ("/", "/{database}")]
+    routes = [Route("/ping", ok), Route("/replicas_status", ok), *statements]
     guards = [Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK, www_redirect=False)]
     return Starlette(routes=routes, middleware=guards), endpoint

@@ -30,6 +30,7 @@ class Request:
     """From the URL; the body continues it."""
     query_id: str
     database: str
+    """Empty where neither a parameter nor a header names one."""
     default_format: str
     parameters: dict[str, str]
     settings: dict[str, str]
@@ -51,7 +52,7 @@ class Request:
             user=accounts.user(headers, values),
             query=values.get("query", "").encode("utf-8", "surrogateescape"),
             query_id=values.get("query_id") or headers.get("x-clickhouse-query-id") or secrets.token_hex(16),
-            database=values.get("database") or headers.get("x-clickhouse-database") or "default",
+            database=values.get("database") or headers.get("x-clickhouse-database", ""),
             default_format=values.get("default_format") or headers.get("x-clickhouse-format") or "TabSeparated",
             parameters={name[6:]: value for name, value in values.items() if name.startswith("param_")},
             settings={

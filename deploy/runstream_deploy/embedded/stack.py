@@ -182,7 +182,7 @@ class Stack:
 
     async def _start_ingest(self, database_url: str) -> None:
         if self._settings.kafka:
-            self._parts.push_async_callback(_cancelled, self._watched_task("ingest", self._read_kafka(database_url)))
+            self._parts.push_async_callback(_cancelled, self.supervise("ingest", self._read_kafka(database_url)))
             return
         from runstream.agent import Agent
         from runstream.objects import StoreOpenedLater
@@ -191,7 +191,7 @@ class Stack:
         ingest = EmbeddedIngest(database_url, self._settings.dir)
         agent = Agent(self._settings.dir, ingest, StoreOpenedLater(self._settings.s3), self._settings, stay=True)
         stop = asyncio.Event()
-        shipping = self._watched_task("agent", agent.run(stop))
+        shipping = self.supervise("agent", agent.run(stop))
 
         async def settle() -> None:
             stop.set()
@@ -208,7 +208,8 @@ class Stack:
         await serve(IngestSettings.model_validate({"kafka": self._settings.kafka, "clickhouse": database_url}))
         self._stop.set()
 
-    def _watched_task(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def supervise(self, name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Runs `work`, which shall end only when the process stops."""
         task = asyncio.create_task(work, name=name)
         self._watched[task] = name
         return task
@@ -264,7 +265,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-async def _cancelled(task: asyncio.Task[None]) -> None:
+async def _cancelled(task: asyncio.Task[Any]) -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError, Exception):  # what it failed with is told by `watch`
         await task
