@@ -6,13 +6,15 @@ Also by hand: `python tests/ui/project_data.py http://user:password@host:port/da
 from __future__ import annotations
 
 import argparse
+import hashlib
 import random
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runstream.objects import ObjectStore, object_key
 from runstream_storage.connection import connect
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ def fill(
             "keep": [2**64 - 1 - ver for ver in vers],
         },
     )
-    states = [_terminal(number, running, vers[number]) for number in range(runs)]
+    states = [_terminal(number, running, vers[number] + (45 * _US << 6)) for number in range(runs)]
     insert(
         "liveness",
         {
@@ -145,12 +147,48 @@ def fill(
         },
     )
     if runs:
-        _metrics(client, project, ids[with_points - 1] if with_points <= runs else ids[-1], extra_metrics, steps)
+        _metrics(client, project, created[min(with_points, runs) - 1], extra_metrics, steps)
     client.close()
     return Filled(project, [str(run_id) for run_id in ids])
 
 
-def _metrics(client: Client, project: str, oldest_with_points: uuid.UUID, extra: int, steps: int) -> None:
+def add_artifact(
+    url: str, filled: Filled, store: ObjectStore, files: Mapping[str, bytes], name: str = "classifier"
+) -> None:
+    """An artifact of the newest run, its files in `store`, with the alias `best`."""
+    client = connect(url)
+    kept = []
+    for path, content in files.items():
+        sha256 = hashlib.sha256(content).hexdigest()
+        store.put_bytes(object_key(sha256), content)
+        kept.append((path, sha256, len(content), "application/octet-stream"))
+    digest = hashlib.sha256("".join(f"{path}\t{sha}\t{size}\n" for path, sha, size, _ in kept).encode()).hexdigest()
+    now_us = time.time_ns() // 1000
+    row = {
+        "project": filled.project,
+        "name": name,
+        "digest": digest,
+        "type": "model",
+        "run_id": filled.run_ids[0],
+        "created_us": now_us,
+        "size": sum(file[2] for file in kept),
+        "files": kept,
+        "metadata": "{}",
+        "description": "",
+        "ver": 7,
+        "keep": 2**64 - 8,
+    }
+    client.insert("artifacts", [list(row.values())], column_names=list(row))
+    link = [filled.project, filled.run_ids[0], name, "out", digest, "", now_us, 7]
+    columns = ["project", "run_id", "name", "role", "digest", "version", "ts_us", "ver"]
+    client.insert("artifact_links", [link], column_names=columns)
+    alias = [filled.project, name, "best", digest, "ada", 7, 0]
+    columns = ["project", "name", "alias", "digest", "actor", "ver", "is_deleted"]
+    client.insert("artifact_aliases", [alias], column_names=columns)
+    client.close()
+
+
+def _metrics(client: Client, project: str, oldest_with_points_us: int, extra: int, steps: int) -> None:
     """Curves of the newest runs and the summaries of all, both computed by the server from the run id."""
     metrics = [*METRICS, *(f"layer{number // 4}/grad{number % 4}" for number in range(extra))]
     seed = "(cityHash64(run_id, metric) % 1000) / 1000"
@@ -162,14 +200,14 @@ def _metrics(client: Client, project: str, oldest_with_points: uuid.UUID, extra:
         epoch = f"intDiv({step}, 20)"
         return f"multiIf({odd}, nan, metric LIKE '%acc', {accuracy}, metric = 'epoch', {epoch}, {loss})"
 
-    arguments = {"project": project, "metrics": metrics, "oldest": str(oldest_with_points)}
+    arguments = {"project": project, "metrics": metrics, "oldest": oldest_with_points_us}
     client.command(
         "INSERT INTO points "
         "(project, run_id, metric, rank, step, ts_us, value, ver, attempt, writer, src_partition, src_offset) "
         "SELECT project, run_id, metric, 0, step, created_us + step * 200000, "
         f"{value('step')}, ver + step * 64, 0, 1, 0, step "
         "FROM (SELECT project, run_id, created_us, ver, arrayJoin({metrics:Array(String)}) AS metric FROM runs "
-        "WHERE project = {project:String} AND run_id >= {oldest:UUID}) AS r "
+        "WHERE project = {project:String} AND created_us >= {oldest:Int64}) AS r "
         f"CROSS JOIN (SELECT toInt64(number) AS step FROM numbers({steps})) AS s",
         parameters=arguments,
     )

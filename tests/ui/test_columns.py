@@ -27,7 +27,7 @@ def test_a_column_is_described_by_its_text(text: str, label: str, origin: str, g
 def test_validation_metrics_are_shown_before_training_and_machine_ones() -> None:
     metrics = ("system/gpu.util", "train/loss", "val/acc", "test/acc", "val/loss")
     names = Names(params=(Name("lr", 3),), metrics=tuple(Name(name, 3) for name in metrics), tags=())
-    assert columns.defaults(names) == [
+    assert columns.defaults(names, ["lr"]) == [
         "config.lr",
         "last(val/acc)",
         "last(val/loss)",

@@ -116,11 +116,11 @@ def line_options(panel: Panel, curves: Sequence[Curve]) -> dict[str, Any]:
 def rounded(values: Doubles, digits: int = 7) -> list[float | None]:
     """Values with `digits` significant digits, ready for JSON: not finite becomes None."""
     usable = np.isfinite(values) & (values != 0)
-    safe = np.where(usable, values, 1.0)
-    scale = np.power(10.0, np.clip(digits - 1 - np.floor(np.log10(np.abs(safe))), -300, 300))
-    short = np.round(safe * scale) / scale
-    # At the ends of the range of doubles scaling underflows; those few stay as they are.
-    kept = np.where(usable & np.isfinite(short) & (short != 0), short, values)
+    exponent = digits - 1 - np.floor(np.log10(np.abs(np.where(usable, values, 1.0))))
+    # At the ends of the range of doubles scaling would lose digits; those few stay as they are.
+    usable &= np.abs(exponent) < 290
+    scale = np.power(10.0, np.where(usable, exponent, 0.0))
+    kept = np.where(usable, np.round(np.where(usable, values, 0.0) * scale) / scale, values)
     return [value if math.isfinite(value) else None for value in kept.tolist()]
 
 

@@ -20,6 +20,7 @@ _DEFAULT_PARAMS = 4
 _DEFAULT_METRICS = 4
 _WORDS = {"last": "Last value of", "min": "Smallest value of", "max": "Largest value of", "first": "First value of"}
 _LOWER_IS_BETTER = re.compile(r"loss|err|mae|mse|perplexity|ppl|latency|seconds|time", re.IGNORECASE)
+_DECISIVE = re.compile(r"acc|loss|err|f1|auc|score|reward|iou|bleu|r2|mse|mae|ppl|perplexity", re.IGNORECASE)
 _MACHINE = {"system", "gpu", "cpu", "machine"}
 
 
@@ -60,27 +61,30 @@ def guessed_goal(metric: str) -> Goal:
     return "min" if _LOWER_IS_BETTER.search(metric.rsplit("/", 1)[-1]) else "max"
 
 
-def defaults(names: data.Names) -> list[str]:
-    """The most common params, and the metrics that decide: validation before test before training, machine last."""
+def defaults(names: data.Names, varying: Sequence[str]) -> list[str]:
+    """Params that tell runs apart, and the metrics that decide: validation, then test, then training, machine last."""
+    params = [*varying, *(param.name for param in names.params if param.name not in set(varying))]
     metrics = sorted(names.metrics, key=lambda metric: (_rank(metric.name), -metric.runs, metric.name))
-    return [param_column(param.name) for param in names.params[:_DEFAULT_PARAMS]] + [
+    return [param_column(name) for name in params[:_DEFAULT_PARAMS]] + [
         metric_column(metric.name, "last") for metric in metrics[:_DEFAULT_METRICS]
     ]
 
 
-def chooser(names: data.Names) -> list[str]:
+def of_page(project: str, names: data.Names) -> list[str]:
+    """The columns that the URL names, else the default ones."""
+    return urls.get_list("cols") or defaults(names, data.varying_params(project))
+
+
+def chooser(names: data.Names, chosen: Sequence[str]) -> None:
     """The column popover; a choice other than the default one is in the URL as `cols`."""
-    in_url = urls.get_list("cols")
-    chosen = in_url or defaults(names)
     params = [param_column(param.name) for param in names.params]
     metrics = [metric_column(metric.name, aggregate) for aggregate in AGGREGATES for metric in names.metrics]
     params += [text for text in chosen if text not in {*params, *metrics}]
     with st.popover("Columns", icon=":material/view_column:", width="content", help="Choose params and metrics"):
         _pick("Params", "column-params", params, chosen)
         _pick("Metrics", "column-metrics", metrics, chosen)
-        if in_url:
+        if urls.get("cols"):
             st.button("Back to the default columns", key="column-reset", type="tertiary", on_click=_reset)
-    return chosen
 
 
 def _pick(title: str, key: str, options: Sequence[str], chosen: Sequence[str]) -> None:
@@ -108,9 +112,9 @@ def _reset() -> None:
     urls.put("cols", "")
 
 
-def _rank(metric: str) -> tuple[int, int]:
-    prefix = metric.lower().split("/", 1)[0]
+def _rank(metric: str) -> tuple[int, int, int]:
+    prefix, _, rest = metric.lower().partition("/")
     if prefix in _MACHINE:
-        return (3, 0)
+        return (3, 0, 0)
     order = 0 if prefix.startswith(("val", "eval")) else 1 if prefix.startswith("test") else 2
-    return (order, metric.count("/"))
+    return (order, 0 if _DECISIVE.search(rest or prefix) else 1, metric.count("/"))

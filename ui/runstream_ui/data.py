@@ -8,16 +8,18 @@ nothing twice, short enough that a running job is followed. Functions raise `run
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
+from uuid import UUID
 
 import numpy as np
 import streamlit as st
 
 from runstream_storage import queries
 from runstream_storage.connection import connect
+from runstream_storage.filters.columns import param_column
 from runstream_storage.filters.completion import Completion
 from runstream_storage.queries import results
 from runstream_storage.queries.results import (
@@ -28,6 +30,7 @@ from runstream_storage.queries.results import (
     Name,
     Project,
     RunHeader,
+    RunRow,
     RunsPage,
     SqlResult,
     Summary,
@@ -45,6 +48,8 @@ _LIVE_S = 3
 _FINAL_S = 600
 _NAMES = 2_000
 _MARKS = 200
+_SAMPLED_PARAMS = 24
+_SAMPLED_RUNS = 100
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,16 @@ def runs(
     )
 
 
+@st.cache_data(ttl=60, show_spinner=False, max_entries=64)
+def varying_params(project: str) -> list[str]:
+    """Params with more than one value among the newest runs, most common first."""
+    known = {param_column(param.name): param.name for param in names(project).params[:_SAMPLED_PARAMS]}
+    if not known:
+        return []
+    rows = queries.runs(client(), [project], columns=tuple(known), limit=_SAMPLED_RUNS).rows
+    return [name for column, name in known.items() if len({repr(row.values.get(column)) for row in rows}) > 1]
+
+
 @st.cache_data(ttl=_LIVE_S, show_spinner=False, max_entries=256)
 def best(project: str, where: str, column: str, goal: Literal["min", "max"]) -> Best | None:
     return queries.best(client(), [project], column, goal=goal, filter=where)
@@ -113,6 +128,15 @@ def best(project: str, where: str, column: str, goal: Literal["min", "max"]) -> 
 @st.cache_data(ttl=30, show_spinner=False, max_entries=512)
 def completions(project: str, text: str) -> Completion:
     return queries.completions(client(), [project], text, len(text))
+
+
+@st.cache_data(ttl=_LIVE_S, show_spinner=False, max_entries=256)
+def find_run(project: str, text: str) -> str:
+    """The id of the run that a link means by an id, its beginning, the user's own id or a name; empty: none."""
+    if _is_uuid(text):
+        return text.lower()
+    found = queries.find_run(client(), text, project=project)
+    return found.run_id if found else ""
 
 
 @st.cache_data(ttl=_LIVE_S, show_spinner=False, max_entries=256)
@@ -126,10 +150,16 @@ def newest_run(project: str) -> str:
     return rows[0].run_id if rows else ""
 
 
-def headers(project: str, run_ids: Iterable[str]) -> list[RunHeader]:
-    """The runs that exist, in the order asked for."""
-    found = (run(project, run_id) for run_id in run_ids)
-    return [header for header in found if header is not None]
+@st.cache_data(ttl=_LIVE_S, show_spinner=False, max_entries=64)
+def chosen_runs(project: str, run_ids: tuple[str, ...]) -> list[RunRow]:
+    """The runs that exist, in the order asked for; all in one query."""
+    known = [run_id for run_id in run_ids if _is_uuid(run_id)]
+    if not known:
+        return []
+    quoted = ", ".join(f'"{run_id.lower()}"' for run_id in known)
+    rows = queries.runs(client(), [project], filter=f"id in ({quoted})", limit=len(known), archived=True).rows
+    found = {row.run_id: row for row in rows}
+    return [found[run_id] for run_id in known if run_id in found]
 
 
 @st.cache_data(ttl=_LIVE_S, show_spinner=False, max_entries=64)
@@ -229,5 +259,12 @@ def _marks(curve: results.Curve, x: np.ndarray[Any, np.dtype[np.float64]]) -> tu
     return tuple(marks)
 
 
-def is_live(runs: Sequence[RunHeader]) -> bool:
-    return any(header.run.state in {"running", "stale"} for header in runs)
+def is_live(runs: Sequence[RunRow]) -> bool:
+    return any(run.state in {"running", "stale"} for run in runs)
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text.lower()
+    except ValueError:
+        return False

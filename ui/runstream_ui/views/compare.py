@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from runstream_storage.queries.results import RunHeader
+from runstream_storage.queries.results import RunRow
 from runstream_ui import data, formats, frame, urls
 from runstream_ui.palette import run_colour, state_colour
 from runstream_ui.widgets import empty
@@ -24,7 +24,7 @@ def page() -> None:
     if project is None:
         empty.no_runs("")
         return
-    runs = data.headers(project, urls.get_list("runs")[:_MAX_RUNS])
+    runs = data.chosen_runs(project, tuple(urls.get_list("runs")[:_MAX_RUNS]))
     _chooser(project, runs)
     if not runs:
         st.markdown("#### Nothing to compare yet")
@@ -33,8 +33,7 @@ def page() -> None:
     tabs = dict(zip(_TABS, st.tabs(_TABS, key="tab", on_change="rerun", bind="query-params"), strict=True))
     with tabs["Charts"] as tab:
         if tab.open:
-            chosen = _metric_chooser(project, runs)
-            metric_sections(project, runs, key="compare", with_legend=True, metrics=chosen)
+            metric_sections(project, runs, key="compare", overlay=True)
     with tabs["Params"] as tab:
         if tab.open:
             param_table(project, runs, key="compare")
@@ -43,9 +42,9 @@ def page() -> None:
             _metrics(project, runs)
 
 
-def _chooser(project: str, runs: Sequence[RunHeader]) -> None:
+def _chooser(project: str, runs: Sequence[RunRow]) -> None:
     """The runs that are compared, and those that could be: the newest ones."""
-    chosen = {header.run.run_id: header.run.name for header in runs}
+    chosen = {run.run_id: run.name for run in runs}
     offered = chosen | {run.run_id: run.name for run in data.runs(project, "", (), "created", True, _OFFERED, 0).rows}
     labels = formats.unique_labels(offered)
     st.session_state["compared"] = list(chosen)
@@ -62,25 +61,9 @@ def _chooser(project: str, runs: Sequence[RunHeader]) -> None:
     )
 
 
-def _metric_chooser(project: str, runs: Sequence[RunHeader]) -> list[str]:
-    """Metrics to overlay; none chosen means all."""
-    known = sorted({summary.metric for summary in data.summaries(project, tuple(run.run.run_id for run in runs))})
-    st.session_state["compared-metrics"] = [name for name in urls.get_list("metrics") if name in known]
-    chosen: list[str] = st.multiselect(
-        "Metrics",
-        known,
-        key="compared-metrics",
-        placeholder="All metrics; choose some to see only those",
-        label_visibility="collapsed",
-        select_all=False,
-        on_change=lambda: urls.put_list("metrics", st.session_state["compared-metrics"]),
-    )
-    return chosen
-
-
-def _metrics(project: str, runs: Sequence[RunHeader]) -> None:
+def _metrics(project: str, runs: Sequence[RunRow]) -> None:
     """Last value of each metric side by side; minimum and maximum on hover."""
-    found = data.summaries(project, tuple(header.run.run_id for header in runs))
+    found = data.summaries(project, tuple(run.run_id for run in runs))
     by_metric: dict[str, dict[str, Cell]] = {}
     for summary in found:
         hover = f"last {summary.last!r} · min {summary.min!r} · max {summary.max!r} · {summary.n:,} points"
@@ -90,19 +73,19 @@ def _metrics(project: str, runs: Sequence[RunHeader]) -> None:
         return
     heads = [
         Column(
-            header.run.run_id,
-            formats.middle_cut(header.run.name, 22),
+            run.run_id,
+            formats.middle_cut(run.name, 22),
             kind="number",
-            hint=f"{header.run.name}: {header.run.state}",
-            swatch=run_colour(header.run.run_id),
+            hint=f"{run.name}: {run.state}",
+            swatch=run_colour(run.run_id),
         )
-        for header in runs
+        for run in runs
     ]
     state = Row(
         "\0state",
         (
             Cell("state", mark="muted"),
-            *(Cell(header.run.state, dot=state_colour(header.run.state)) for header in runs),
+            *(Cell(run.state, dot=state_colour(run.state)) for run in runs),
         ),
     )
     rows = [

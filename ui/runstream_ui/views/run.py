@@ -27,19 +27,20 @@ def page() -> None:
     if project is None:
         empty.no_runs("")
         return
-    run_id = urls.get("run") or data.newest_run(project)
+    asked = urls.get("run")
+    run_id = data.find_run(project, asked) if asked else data.newest_run(project)
     header = data.run(project, run_id) if run_id else None
     if header is None:
-        _missing(project, run_id)
+        _missing(project, asked)
         return
     _header(project, header.run.run_id)
     tabs = dict(zip(_TABS, st.tabs(_TABS, key="tab", on_change="rerun", bind="query-params"), strict=True))
     with tabs["Charts"] as tab:
         if tab.open:
-            metric_sections(project, [header], key="run")
+            metric_sections(project, [header.run], key="run")
     with tabs["Params"] as tab:
         if tab.open:
-            param_table(project, [header], key="run")
+            param_table(project, [header.run], key="run")
     with tabs["Metrics"] as tab:
         if tab.open:
             _metrics(project, header.run.run_id)

@@ -36,9 +36,10 @@ def page() -> None:
         empty.no_runs("")
         return
     names = data.names(project)
+    chosen = columns.of_page(project, names)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="filter-row"):
         text = filter_input()
-        chosen = columns.chooser(names)
+        columns.chooser(names, chosen)
     offer_completions(project, text)
     _runs(project, text, chosen)
     _charts(project)
@@ -92,12 +93,12 @@ def _answer(project: str, where: str, chosen: Sequence[str], sort: str, size: in
 @empty.guarded
 def _charts(project: str) -> None:
     selected = urls.get_list("sel")
-    runs = data.headers(project, selected[:_MAX_CHARTED])
+    runs = data.chosen_runs(project, tuple(selected[:_MAX_CHARTED]))
     if not runs:
         return
     if len(selected) > _MAX_CHARTED:
         st.caption(f"The first {_MAX_CHARTED} of {len(selected)} selected runs are drawn.")
-    metric_sections(project, runs, key="runs", with_legend=True)
+    metric_sections(project, runs, key="runs", overlay=True)
 
 
 def _summary(project: str, answer: RunsPage, where: str, sort: str, chosen: Sequence[str]) -> str:

@@ -78,7 +78,7 @@ def _recall(text: str) -> None:
 
 def _result() -> None:
     if st.session_state.pop("sql-run", False):
-        _run(st.session_state["sql-text"])
+        _run(st.session_state["sql-text"].strip())
     outcome = st.session_state.get("sql-outcome")
     if outcome is None:
         return
@@ -121,8 +121,7 @@ def _show(text: str, answer: SqlResult) -> None:
     more = " · there are more: add a LIMIT, or download them all" if answer.truncated else ""
     st.html(
         f'<div class="rs-line" role="status"><b>{formats.plural(result.num_rows, "row")}</b> in '
-        f"{formats.duration(answer.seconds)} · read {formats.plural(answer.read_rows, 'row')}, "
-        f"{formats.size(answer.read_bytes)}{more}</div>"
+        f"{formats.duration(answer.seconds)}{more}</div>"
     )
     if not result.num_columns:
         return

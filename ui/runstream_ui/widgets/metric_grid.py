@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from runstream_storage.queries.results import RunHeader
+from runstream_storage.queries.results import RunRow
 from runstream_ui import data
 from runstream_ui.charts import ZOOM_EVENTS, Curve, Panel, XAxis, line_options
 from runstream_ui.formats import middle_cut, unique_labels
@@ -57,12 +57,12 @@ def view_controls() -> View:
 
 
 def metric_grid(
-    project: str, runs: Sequence[RunHeader], metrics: Sequence[str], view: View, *, key: str, live: bool
+    project: str, runs: Sequence[RunRow], metrics: Sequence[str], view: View, *, key: str, live: bool
 ) -> None:
     """One chart a metric. All curves of the grid come in one query; a zoomed chart asks for its own."""
-    run_ids = tuple(header.run.run_id for header in runs)
+    run_ids = tuple(run.run_id for run in runs)
     curves = data.curves(project, run_ids, tuple(metrics), x_axis=view.x_axis, pixels=_STRETCHES, live=live)
-    labels = unique_labels({header.run.run_id: header.run.name for header in runs})
+    labels = unique_labels({run.run_id: run.name for run in runs})
     styles = line_styles(run_ids)
     with st.grid(3, min_column_width=_MIN_WIDTH_PX, gap="small", key=f"grid-{key}") as grid:
         for metric in metrics:
@@ -102,10 +102,10 @@ def _chart(project: str, run_ids: tuple[str, ...], panel: Panel, curves: Sequenc
     echart(line_options(panel, curves), height_px=_HEIGHT_PX, key=chart_key, events=ZOOM_EVENTS, on_change=zoomed)
 
 
-def legend(runs: Sequence[RunHeader]) -> None:
+def legend(runs: Sequence[RunRow]) -> None:
     """The runs of the charts below, in their colours and dashes."""
-    styles = line_styles([header.run.run_id for header in runs])
-    labels = unique_labels({header.run.run_id: header.run.name for header in runs})
+    styles = line_styles([run.run_id for run in runs])
+    labels = unique_labels({run.run_id: run.name for run in runs})
     parts = []
     for run_id, name in labels.items():
         colour, dash = styles[run_id]

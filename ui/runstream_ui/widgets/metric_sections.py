@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from runstream_storage.queries.results import RunHeader
-from runstream_ui import data, formats
+from runstream_storage.queries.results import RunRow
+from runstream_ui import data, formats, urls
 from runstream_ui.markup import in_markdown
 from runstream_ui.widgets.empty import guarded
 from runstream_ui.widgets.metric_grid import View, legend, metric_grid, view_controls
@@ -15,18 +15,16 @@ from runstream_ui.widgets.metric_grid import View, legend, metric_grid, view_con
 _OPEN_CHARTS = 18
 _SECTION_CHARTS = 24
 _GENERAL = "general"
+_FIRST = ("val", "valid", "validation", "eval", "test", "train")
 _QUIET = ("system", "gpu", "cpu", "machine")
 _REFRESH_S = 4
 
 
-def metric_sections(
-    project: str, runs: Sequence[RunHeader], *, key: str, with_legend: bool = False, metrics: Sequence[str] = ()
-) -> None:
-    """Charts of `runs` (all of one chart grid); only of `metrics` when some are named. Runs that go on are followed."""
+def metric_sections(project: str, runs: Sequence[RunRow], *, key: str, overlay: bool = False) -> None:
+    """Charts of `runs`, all in each chart; runs that go on are followed. With `overlay`, metrics are picked from a list
+    (none picked: all), and a legend names the runs."""
     follow = _REFRESH_S if data.is_live(runs) else None
-    st.fragment(guarded(_sections), run_every=follow, key=f"sections-{key}")(
-        project, runs, key, with_legend, tuple(metrics)
-    )
+    st.fragment(guarded(_sections), run_every=follow, key=f"sections-{key}")(project, runs, key, overlay)
 
 
 def by_section(metrics: Sequence[str]) -> dict[str, list[str]]:
@@ -40,35 +38,29 @@ def by_section(metrics: Sequence[str]) -> dict[str, list[str]]:
         general += sections.pop(prefix)
     if general:
         sections[_GENERAL] = sorted(general)
-    return dict(sorted(sections.items(), key=lambda item: (item[0] in _QUIET, item[0] != _GENERAL, item[0])))
+    return dict(sorted(sections.items(), key=lambda item: _order(item[0])))
 
 
-def _sections(project: str, runs: Sequence[RunHeader], key: str, with_legend: bool, metrics: tuple[str, ...]) -> None:
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key=f"{key}-metric-row"):
-        search = st.text_input(
-            "Search metrics",
-            key="metric",
-            placeholder="Search metrics",
-            type="search",
-            icon=":material/search:",
-            live="250ms",
-            label_visibility="collapsed",
-            width=260,
-            bind="query-params",
-        )
-        view = view_controls()
-    logged = {summary.metric for summary in data.summaries(project, tuple(header.run.run_id for header in runs))}
-    found = sorted(logged.intersection(metrics) if metrics else logged)
-    shown = [name for name in found if (search or "").lower() in name.lower()]
+def _order(prefix: str) -> tuple[int, int, str]:
+    if prefix in _QUIET:
+        return (3, 0, prefix)
+    if prefix == _GENERAL:
+        return (0, 0, prefix)
+    return (1, _FIRST.index(prefix), prefix) if prefix in _FIRST else (2, 0, prefix)
+
+
+def _sections(project: str, runs: Sequence[RunRow], key: str, overlay: bool) -> None:
+    found = sorted({summary.metric for summary in data.summaries(project, tuple(run.run_id for run in runs))})
     if not found:
         st.markdown("No points yet. They show up here within seconds of the first `run.log(...)`.")
         return
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key=f"{key}-metric-row"):
+        shown = _picked(found) if overlay else _searched(found)
+        view = view_controls()
     if not shown:
-        st.markdown(
-            f"No metric has **{in_markdown(search)}** in its name; {formats.plural(len(found), 'metric')} do not."
-        )
+        st.markdown(f"No metric has that in its name; there are {formats.plural(len(found), 'metric')}.")
         return
-    if with_legend:
+    if overlay:
         legend(runs)
     drawn = 0
     for prefix, members in by_section(shown).items():
@@ -76,8 +68,38 @@ def _sections(project: str, runs: Sequence[RunHeader], key: str, with_legend: bo
         drawn += len(members)
 
 
+def _searched(found: Sequence[str]) -> list[str]:
+    search = st.text_input(
+        "Search metrics",
+        key="metric",
+        placeholder="Search metrics",
+        type="search",
+        icon=":material/search:",
+        live="250ms",
+        label_visibility="collapsed",
+        width=260,
+        bind="query-params",
+    )
+    return [name for name in found if (search or "").lower() in name.lower()]
+
+
+def _picked(found: Sequence[str]) -> list[str]:
+    st.session_state["picked-metrics"] = [name for name in urls.get_list("metrics") if name in found]
+    picked = st.multiselect(
+        "Metrics",
+        found,
+        key="picked-metrics",
+        placeholder="All metrics",
+        label_visibility="collapsed",
+        select_all=False,
+        width=420,
+        on_change=lambda: urls.put_list("metrics", st.session_state["picked-metrics"]),
+    )
+    return picked or list(found)
+
+
 def _section(
-    project: str, runs: Sequence[RunHeader], prefix: str, members: Sequence[str], view: View, key: str, *, opened: bool
+    project: str, runs: Sequence[RunRow], prefix: str, members: Sequence[str], view: View, key: str, *, opened: bool
 ) -> None:
     title = f"{in_markdown(prefix)} · {len(members)}"
     box = st.expander(title, expanded=opened, key=f"section-{key}-{prefix}", on_change="rerun", type="compact")

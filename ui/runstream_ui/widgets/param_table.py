@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from runstream_storage.queries.results import RunHeader, Value
+from runstream_storage.queries.results import RunRow, Value
 from runstream_ui import data, formats
 from runstream_ui.markup import in_markdown
 from runstream_ui.palette import run_colour
@@ -15,14 +15,14 @@ from runstream_ui.widgets.table import Cell, Column, Row, table
 Params = Mapping[str, Mapping[str, Value]]
 
 
-def param_table(project: str, runs: Sequence[RunHeader], *, key: str) -> None:
+def param_table(project: str, runs: Sequence[RunRow], *, key: str) -> None:
     """A row a param and a column a run."""
-    params = data.params(project, tuple(header.run.run_id for header in runs))
+    params = data.params(project, tuple(run.run_id for run in runs))
     names = sorted({name for values in params.values() for name in values})
     if not names:
         st.markdown("No params. Give them with `runstream.init(config={...})` or `run.config[...] = ...`.")
         return
-    differing = differing_params(params, [header.run.run_id for header in runs])
+    differing = differing_params(params, [run.run_id for run in runs])
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key=f"{key}-param-row"):
         search = st.text_input(
             "Search params",
@@ -61,17 +61,17 @@ def differing_params(params: Params, run_ids: Sequence[str]) -> set[str]:
     return {name for name, values in seen.items() if len(values) > 1}
 
 
-def _draw(runs: Sequence[RunHeader], params: Params, names: Sequence[str], differing: set[str], key: str) -> None:
+def _draw(runs: Sequence[RunRow], params: Params, names: Sequence[str], differing: set[str], key: str) -> None:
     single = len(runs) == 1
     heads = [
         Column(
-            header.run.run_id,
-            "Value" if single else formats.middle_cut(header.run.name, 22),
+            run.run_id,
+            "Value" if single else formats.middle_cut(run.name, 22),
             kind="wrap" if single else "text",
-            hint="" if single else header.run.name,
-            swatch="" if single else run_colour(header.run.run_id),
+            hint="" if single else run.name,
+            swatch="" if single else run_colour(run.run_id),
         )
-        for header in runs
+        for run in runs
     ]
     columns = [Column("name", "Param", pin=True), *heads]
     if single:
@@ -79,8 +79,8 @@ def _draw(runs: Sequence[RunHeader], params: Params, names: Sequence[str], diffe
     rows = []
     for name in names:
         cells = [Cell(formats.middle_cut(name, 48), name)]
-        for header in runs:
-            value = params.get(header.run.run_id, {}).get(name)
+        for run in runs:
+            value = params.get(run.run_id, {}).get(name)
             cells.append(_cell(value, whole=single, mark="differs" if name in differing else ""))
             if single and value is not None:
                 cells.append(Cell(value.kind, mark="muted"))
