@@ -17,7 +17,7 @@ POLL_S = 0.05
 
 def say_what_is_left(settings: Settings, name: str, url: str | None, writer: SpoolWriter, dropped: int) -> None:
     """Wait for the agent, when this run has one, and say in one line what became of the run's rows."""
-    lost = f" {dropped} rows or events found no room and are lost." if dropped else ""
+    lost = f" {dropped:,} rows or events are lost, for lack of room." if dropped else ""
     rows = f"{writer.row_seq:,} rows"
     if not agent_wanted(settings):
         where = f"see {url}" if url else f"kept in {settings.spool_dir}; `runstream up` shows them"

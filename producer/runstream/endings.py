@@ -12,13 +12,14 @@ import atexit
 import os
 import sys
 import weakref
-from types import TracebackType
+from types import CodeType, TracebackType
 from typing import Any, NamedTuple, NoReturn, Protocol
 
 from runstream.masking import mask_text
 from runstream.values import cut
 
 MAX_REASON_BYTES = 1000
+_HERE = os.path.dirname(__file__)  # noqa: PTH120 - compared with the file names of code objects
 
 
 class Outcome(NamedTuple):
@@ -95,6 +96,29 @@ def watch_worker() -> None:
     util = sys.modules.get("multiprocessing.util")
     if util is not None:
         util.Finalize(None, end_all, exitpriority=-100)
+
+
+def raised_by_signal_handler(error: BaseException) -> bool:
+    """Whether `error` comes out of a signal handler of the user, and merely hit while our code ran.
+
+    Such an exception (a timeout, a preemption) is the user's own and must pass, whatever else is kept from them.
+    """
+    signals = sys.modules.get("signal")
+    codes = []
+    trace = error.__traceback__
+    while trace is not None:
+        codes.append(trace.tb_frame.f_code)
+        trace = trace.tb_next
+    if signals is None or all(code.co_filename.startswith(_HERE) for code in codes):
+        return False
+    handlers = (signals.getsignal(number) for number in signals.valid_signals())
+    return any(_code_of(handler) in codes for handler in handlers if callable(handler))
+
+
+def _code_of(handler: Any) -> CodeType | None:
+    handler = getattr(handler, "func", handler)  # functools.partial
+    handler = handler if hasattr(handler, "__code__") else getattr(handler, "__call__", handler)  # noqa: B004
+    return getattr(handler, "__code__", None)
 
 
 def _install() -> None:

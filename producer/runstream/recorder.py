@@ -7,9 +7,10 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from runstream.endings import raised_by_signal_handler
 from runstream.notices import Once
 from runstream.rows import Rows
-from runstream.spool_writer import SpoolWriter
+from runstream.spool_writer import NoRoom, SpoolWriter
 
 MIN_STEP, MAX_STEP = -(2**63), 2**63 - 1
 
@@ -52,7 +53,8 @@ class Recorder:
     @property
     def dropped(self) -> int:
         """Rows and events that were lost for lack of room: disk full, directory removed or read-only."""
-        return self._dropped + (self._writer.lost_rows if self._writer is not None else 0)
+        lost = self._writer.lost_rows + self._writer.lost_events if self._writer is not None else 0
+        return self._dropped + lost
 
     @property
     def refused(self) -> int:
@@ -81,7 +83,9 @@ class Recorder:
                     at = self._step if step is None else step if type(step) is int else self._step_of(step)
                     try:
                         self._append_row(self._known[tuple(data)], at, data.values())
-                    except Exception:  # noqa: BLE001 - new names, odd values, no room: looked at one by one
+                    except Exception as error:
+                        if raised_by_signal_handler(error):
+                            raise
                         at = self._log_unusual(data, at)
                     self._step = at + 1 if commit or (commit is None and step is None) else at
                 finally:
@@ -113,26 +117,30 @@ class Recorder:
     def _put_event(self, writer: SpoolWriter, body: dict[str, Any]) -> None:
         try:
             writer.append_event(body)
-        except OSError as error:
+        except NoRoom as error:
             self._drop(writer, error)
 
     def _log_unusual(self, data: Any, at: int) -> int:
-        """Log what the fast path could not; the step it was logged at."""
+        """Log what the fast path could not; the step it was logged at. Never raises."""
         if not MIN_STEP <= at <= MAX_STEP:
-            self._once.warn("step", f"log(step={at}) is beyond 64 bits; {MAX_STEP} is used")
-            at = MAX_STEP
-        if not isinstance(data, Mapping):
-            self._rows.refuse("", f"log() takes a dict of names and numbers, not {type(data).__name__}")
-            return at
-        writer = self._ready("log()")
-        if writer is None:
-            return at
+            at = max(MIN_STEP, min(at, MAX_STEP))
+            self._once.warn("step", f"log(): the step is beyond 64 bits; {at} is used")
+        try:
+            writer = self._ready("log()")
+            if not isinstance(data, Mapping):
+                self._rows.refuse("", f"log() takes a dict of names and numbers, not {type(data).__name__}")
+            elif writer is not None:
+                self._append_rows(writer, data, at)
+        except Exception as error:  # noqa: BLE001 - a training loop must not die of its log
+            self._trouble("log()", error)
+        return at
+
+    def _append_rows(self, writer: SpoolWriter, data: Mapping[Any, Any], at: int) -> None:
         for keys, values in self._rows.of(data):
             try:
                 writer.append_row(keys, at, values)
-            except OSError as error:
+            except NoRoom as error:
                 self._drop(writer, error)
-        return at
 
     def _step_of(self, step: Any) -> int:
         """The step as an int; the counter's, with a warning, when it is none."""
@@ -178,6 +186,9 @@ class Recorder:
             self._deferred.pop(0)()
 
     def _trouble(self, what: str, error: Exception) -> None:
+        """Something failed that should not: count it and go on."""
+        if raised_by_signal_handler(error):
+            raise error
         self._dropped += 1
         self._once.warn(f"trouble {type(error).__name__}", f"{what} was left out: {type(error).__name__}: {error}")
 

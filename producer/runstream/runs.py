@@ -25,7 +25,7 @@ from runstream.parameters import Changes, Config, Parameters, Summary
 from runstream.recorder import Recorder
 from runstream.resume import note_attempt
 from runstream.settings import Settings
-from runstream.spool_writer import SpoolWriter
+from runstream.spool_writer import NoRoom, SpoolWriter
 from runstream.values import MAX_TEXT_BYTES, cut, typed
 
 SUMMARIES = ("min", "max", "last", "first", "mean", "best", "none")
@@ -261,7 +261,9 @@ class Run(Recorder):
                     "files": files,
                 }
             )
-        except Exception as error:  # noqa: BLE001 - a training loop must not die of it
+        except Exception as error:
+            if endings.raised_by_signal_handler(error):
+                raise
             self._dropped += 1
             warn(f"log_artifact({str(path)!r}) is left out: {error}")
             return None
@@ -318,7 +320,7 @@ class Run(Recorder):
                 self._append_row = _over
                 try:
                     writer.close()
-                except OSError as error:
+                except NoRoom as error:
                     self._drop(writer, error)
             if self._identity.external_id:
                 note_attempt(self.settings, self._identity.run_id, self.attempt, self._step - 1)

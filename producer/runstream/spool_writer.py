@@ -17,6 +17,7 @@ from time import time_ns
 from typing import Any, SupportsFloat
 
 from runstream.identity import boot_id, host_name, pid_namespace, process_start
+from runstream.notices import warn
 from runstream.spool import (
     END,
     END_BODY,
@@ -42,7 +43,13 @@ crc32 = zlib.crc32
 CHECK_EVERY_US = 1_000_000
 RETRY_AFTER_S = 1.0
 MAX_WAITING_EVENTS = 1_000
+LAST_WORDS_BYTES = 4096
+"""Kept free in each segment, so that a run can end properly on a full disk."""
 FREE = bytes(4)
+
+
+class NoRoom(OSError):
+    """There is no room for a segment: disk full, directory not writable, or the cap is reached."""
 
 
 class KeySet:
@@ -66,9 +73,9 @@ class KeySet:
 class SpoolWriter:
     """One process's part of a run, as a directory of segments.
 
-    Not thread-safe: its owner holds a lock around each call. `append_row` and `append_event` raise OSError when there
-    is no room (disk full, directory not writable); then nothing was written, sequences do not move, and a later call
-    tries again, at most once a second. A call cut short by an exception from a signal handler leaves a whole spool.
+    Not thread-safe: its owner holds a lock around each call. `append_row` and `append_event` raise NoRoom
+    when there is none; then nothing was written, sequences do not move, and a later call tries again, at most once a
+    second. A call cut short by an exception from a signal handler leaves a whole spool.
     """
 
     def __init__(
@@ -96,6 +103,8 @@ class SpoolWriter:
         self.last_us = 0
         self.lost_rows = 0
         """Rows that were in a segment file which somebody removed."""
+        self.lost_events = 0
+        """Events for which there was no room to the end."""
         self.closed = False
         self._next_bytes = segment_bytes
         self._segment_max_bytes = segment_max_bytes
@@ -110,8 +119,9 @@ class SpoolWriter:
         self._first_row_seq = 0
         self._check_at = 0
         self._retry_at = 0.0
-        self._no_room: OSError | None = None
+        self._no_room: tuple[int, str] | None = None
         self._waiting: list[dict[str, Any]] = []
+        self._flushing = False
         self._in_segment: list[KeySet] = []
 
     @property
@@ -154,25 +164,29 @@ class SpoolWriter:
         if len(_encoded(body)) > MAX_EVENT_BYTES:
             raise ValueError(f"an event of more than {MAX_EVENT_BYTES} bytes: {body.get('type')}")
         if self._waiting:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(NoRoom):
                 self._rotate(END_BYTES)
-        try:
-            if self._waiting:
-                raise self._no_room or OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            self._put_event(body)
-        except OSError:
-            if len(self._waiting) >= MAX_WAITING_EVENTS:
-                raise
-            self._waiting.append(body)
+        if not self._waiting:
+            with contextlib.suppress(NoRoom):
+                self._put_event(body)
+                return
+        if len(self._waiting) >= MAX_WAITING_EVENTS:
+            raise self._no_room_again()
+        self._waiting.append(body)
 
     def close(self) -> None:
-        """End the spool; unused space goes back to the disk. Raises OSError when there is no room for the end."""
+        """End the spool; unused space goes back to the disk. Raises NoRoom when it has no segment at all."""
         if self.closed:
             return
         if self._map is None or self._waiting:
             self._retry_at = 0.0
-            self._rotate(END_BYTES)
-        self._put(END, 1, END_BODY.pack(self.row_seq, self.event_seq), limit_extra=END_BYTES)
+            try:
+                self._rotate(END_BYTES)
+            except NoRoom:
+                if self._map is None:
+                    raise
+                self._put_last_words()
+        self._put_end(1)
         self.closed = True
         with contextlib.suppress(OSError):
             os.ftruncate(self._fd, self._pos)
@@ -191,25 +205,43 @@ class SpoolWriter:
 
     # -- records
 
-    def _put(self, kind: int, argument: int, body: bytes, limit_extra: int = 0) -> None:
+    def _put(self, kind: int, argument: int, body: bytes, beyond: int = 0) -> None:
+        """Write a record, up to `beyond` bytes into what each segment keeps free."""
         payload = struct.pack("<II", kind, argument) + body
         record = FRAME.pack(len(payload), crc32(payload)) + payload
         record = record.ljust(aligned(len(record)), b"\0")
-        if self._map is None or self._pos + len(record) > self._limit + limit_extra:
+        if self._map is None or self._pos + len(record) > self._limit + beyond:
             self._rotate(len(record))
         data: Any = self._map
         if data[self._pos + 8]:
             self._catch_up()
-            self._put(kind, argument, body, limit_extra)
+            self._put(kind, argument, body, beyond)
             return
         data[self._pos : self._pos + len(record)] = record
         self._pos += len(record)
         self.event_seq += kind == EVENT
 
-    def _put_event(self, body: dict[str, Any]) -> None:
+    def _put_event(self, body: dict[str, Any], beyond: int = 0) -> None:
         now = max(time_ns() // 1000, self.last_us + 1)
-        self._put(EVENT, 0, EVENT_BODY.pack(now) + _encoded(body))
+        self._put(EVENT, 0, EVENT_BODY.pack(now) + _encoded(body), beyond)
         self.last_us = now
+
+    def _put_last_words(self) -> None:
+        """Of the events that wait, those that fit into what was kept free, the newest first of all."""
+        room = LAST_WORDS_BYTES
+        kept: list[dict[str, Any]] = []
+        for body in reversed(self._waiting):
+            room -= aligned(RECORD.size + EVENT_BODY.size + len(_encoded(body)))
+            if room < 0:
+                break
+            kept.insert(0, body)
+        self.lost_events = len(self._waiting) - len(kept)
+        self._waiting.clear()
+        for body in kept:
+            self._put_event(body, beyond=LAST_WORDS_BYTES)
+
+    def _put_end(self, final: int) -> None:
+        self._put(END, final, END_BODY.pack(self.row_seq, self.event_seq), beyond=LAST_WORDS_BYTES + END_BYTES)
 
     def _make_room_for_row(self, keys: KeySet) -> None:
         names = json.dumps(keys.metrics).encode()
@@ -225,7 +257,7 @@ class SpoolWriter:
     def _catch_up(self) -> None:
         """Step over records that are in the file but not in the counters."""
         data: Any = self._map
-        while self._pos < self._limit:
+        while self._pos + RECORD.size < len(data):
             length, _, kind, _ = RECORD.unpack_from(data, self._pos)
             if length == 0:
                 return
@@ -242,24 +274,36 @@ class SpoolWriter:
         """Once a second: has somebody removed the file under us?"""
         self._check_at = now + CHECK_EVERY_US
         if self._fd >= 0 and os.fstat(self._fd).st_nlink == 0:
-            self.lost_rows += self.row_seq - self._first_row_seq
+            lost = self.row_seq - self._first_row_seq
+            self.lost_rows += lost
+            warn(f"{self.directory} was removed with up to {lost} rows that may not have been sent; a new one is begun")
             self.abandon()
 
     def _rotate(self, needed: int) -> None:
         """Go on in a new segment with room for `needed` bytes, events that waited first."""
         now = time.monotonic()
         if self._no_room is not None and now < self._retry_at:
-            raise self._no_room
+            raise self._no_room_again()
         try:
             self._open(needed)
         except OSError as error:
-            self._no_room = error
+            self._no_room = (error.errno or errno.EIO, error.strerror or str(error))
             self._retry_at = now + RETRY_AFTER_S
-            raise
+            raise self._no_room_again() from error
         self._no_room = None
-        while self._waiting:
-            self._put_event(self._waiting[0])
-            del self._waiting[0]
+        if self._flushing:
+            return  # what waits is larger than a segment; the outer call goes on with it
+        self._flushing = True
+        try:
+            while self._waiting:
+                self._put_event(self._waiting[0])
+                del self._waiting[0]
+        finally:
+            self._flushing = False
+
+    def _no_room_again(self) -> NoRoom:
+        """A new exception each time: one that is raised again and again collects every traceback."""
+        return NoRoom(*(self._no_room or (errno.ENOSPC, os.strerror(errno.ENOSPC))))
 
     def _open(self, needed: int) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -267,7 +311,7 @@ class SpoolWriter:
             self._lock_fd = hold_lock(self.directory)
         header = self._header(self._number + 1)
         start = len(header)
-        size = max(self._next_bytes, aligned(start + needed + END_BYTES + 4096))
+        size = max(self._next_bytes, aligned(start + needed + END_BYTES + 2 * LAST_WORDS_BYTES))
         self._refuse_above_cap(size)
         path = segment_path(self.directory, self._number + 1)
         temporary = path.with_suffix(".new")
@@ -284,13 +328,13 @@ class SpoolWriter:
                 temporary.unlink()
             raise
         if self._map is not None:
-            self._put(END, 0, END_BODY.pack(self.row_seq, self.event_seq), limit_extra=END_BYTES)
+            self._put_end(0)
             self._map.close()
             os.close(self._fd)
         self._forget_keys()
         self._map, self._fd = data, fd
         self._number += 1
-        self._pos, self._limit = start, size - END_BYTES
+        self._pos, self._limit = start, size - END_BYTES - LAST_WORDS_BYTES
         self._first_row_seq = self.row_seq
         self._next_bytes = min(2 * self._next_bytes, self._segment_max_bytes)
 

@@ -478,3 +478,23 @@ def test_a_write_cut_short_by_an_exception_is_neither_lost_nor_overwritten(tmp_p
     assert [row[:2] for row in rows_of(records)] == [(0, 4), (1, 5), (2, 6), (3, 5)]
     times = [t for r in records for t in (r.times_us if isinstance(r, RowBlock) else [r.time_us])]
     assert times == sorted(set(times))
+
+
+def test_many_events_that_waited_come_once_and_in_order(tmp_path: Path) -> None:
+    room = False
+
+    def allocate(fd: int, size: int) -> None:
+        if not room:
+            raise OSError(28, "No space left on device")
+        os.posix_fallocate(fd, 0, size)
+
+    writer = writer_in(tmp_path, allocate=allocate)
+    for i in range(200):
+        writer.append_event({"type": "Params", "i": i, "text": "x" * 2000})
+    room = True
+    writer._retry_at = 0.0
+    writer.append_row(KeySet(1, ("a",)), 0, [0.0])
+    records = everything(SpoolReader(writer.directory))
+    assert [r.body["i"] for r in records if isinstance(r, EventRecord)] == list(range(200))
+    assert len(rows_of(records)) == 1
+    assert len(segment_numbers(writer.directory)) > 2
