@@ -1,0 +1,177 @@
+"""The agent as a process against a real broker, with everything killed that can be."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from producer.wire import Spooled, rows_of, stored
+from runstream import events
+from runstream.agent.lock import holder
+from runstream.spool import Position
+from runstream.spool_cursor import Cursor
+
+TRAINING = """
+import os, signal, runstream
+run = runstream.init(project="kill", name="victim")
+print(run.id, flush=True)
+for step in range(20_000):
+    run.log({"loss": step / 10, "acc": 0.5})
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def environment(data_dir: Path, bootstrap: str, prefix: str) -> dict[str, str]:
+    return {
+        **os.environ,
+        "RUNSTREAM_DIR": str(data_dir),
+        "RUNSTREAM_KAFKA": bootstrap,
+        "RUNSTREAM_KAFKA_PARTITIONS": "2",
+        "RUNSTREAM_TOPIC_PREFIX": prefix,
+    }
+
+
+@contextmanager
+def agent_process(data_dir: Path, bootstrap: str, prefix: str) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "runstream.agent", "--dir", str(data_dir), "--stay"]
+    with (data_dir / "agent.log").open("ab") as log:
+        process = subprocess.Popen(command, env=environment(data_dir, bootstrap, prefix), stderr=log)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def await_true(condition: Callable[[], Any], within_s: float = 60.0) -> None:
+    give_up_at = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < give_up_at, "did not happen"
+        time.sleep(0.05)
+
+
+def arrived(bootstrap: str, prefix: str) -> tuple[list[int], list[tuple[str, dict[str, Any]]]]:
+    """Sequences of the rows and the control events, in their order; of those that came twice the first."""
+    rows = rows_of([value for _, value in asyncio.run(stored(bootstrap, f"{prefix}.metrics"))])
+    control = [events.decode(value) for _, value in asyncio.run(stored(bootstrap, f"{prefix}.control"))]
+    return list(dict.fromkeys(row[0] for row in rows)), control
+
+
+@pytest.mark.kafka
+def test_a_training_process_killed_right_after_log_loses_nothing(kafka: Any, topic_prefix: str, tmp_path: Path) -> None:
+    env = environment(tmp_path, kafka.bootstrap, topic_prefix)
+    done = subprocess.run([sys.executable, "-c", TRAINING], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    run_id = done.stdout.strip()
+    try:
+        await_true(lambda: not list((tmp_path / "spool").glob("*/*/*.seg")), 60)
+    finally:
+        if pid := holder(tmp_path / "agent.lock"):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+    seqs, control = arrived(kafka.bootstrap, topic_prefix)
+    assert seqs == list(range(20_000))
+    assert [kind for kind, _ in control if kind not in ("Heartbeat", "Params")] == ["RunStarted", "RunFinished"]
+    _, ended = control[-1]
+    assert (ended["state"], ended["run_id"], ended["metric_seq"]) == ("killed", run_id, 20_000)
+
+
+@pytest.mark.kafka
+def test_an_agent_killed_on_the_way_sends_the_rest_when_it_is_back(
+    kafka: Any, topic_prefix: str, tmp_path: Path
+) -> None:
+    spool = Spooled(tmp_path)
+    for step in range(200_000):
+        spool.log(step, a=1.0, b=2.0, c=3.0, d=4.0, e=5.0)
+    spool.finish()
+    kills = 0
+
+    def place() -> Position:
+        return Cursor.load(spool.directory).position
+
+    for _ in range(3):
+        with agent_process(tmp_path, kafka.bootstrap, topic_prefix):
+            before = place()
+            await_true(lambda before=before: place() != before or not spool.directory.exists())
+        kills += spool.directory.exists()
+    with agent_process(tmp_path, kafka.bootstrap, topic_prefix):
+        await_true(lambda: not spool.directory.exists())
+    seqs, control = arrived(kafka.bootstrap, topic_prefix)
+    assert seqs == list(range(200_000))
+    assert {event["state"] for kind, event in control if kind == "RunFinished"} == {"finished"}
+    assert kills > 0
+
+
+@pytest.mark.kafka
+@pytest.mark.real
+def test_a_broker_that_goes_and_comes_costs_nothing_but_time(private_kafka: Any, tmp_path: Path) -> None:
+    bootstrap, prefix = private_kafka.bootstrap, "outage"
+    private_kafka.kill()
+    spool = Spooled(tmp_path)
+    steps = iter(range(1_000_000))
+
+    def train(rows: int) -> None:
+        for _ in range(rows):
+            spool.log(next(steps), loss=1.0, acc=0.5)
+
+    def acknowledged() -> int:
+        return Cursor.load(spool.directory).position.row_seq
+
+    with agent_process(tmp_path, bootstrap, prefix):
+        train(1000)
+        time.sleep(1)
+        assert acknowledged() == 0
+        private_kafka.start()
+        await_true(lambda: acknowledged() == 1000)
+        private_kafka.pause()
+        train(10_000)
+        time.sleep(1)
+        private_kafka.resume()
+        await_true(lambda: acknowledged() == 11_000)
+        train(5_000)
+        private_kafka.kill()
+        train(50_000)
+        time.sleep(1)
+        private_kafka.start()
+        await_true(lambda: acknowledged() == 66_000)
+        private_kafka.kill()
+        train(1_000)
+        spool.finish()
+        private_kafka.start()
+        await_true(lambda: not spool.directory.exists())
+    seqs, control = arrived(bootstrap, prefix)
+    assert seqs == list(range(67_000))
+    assert [kind for kind, _ in control if kind != "Heartbeat"] == ["RunStarted", "RunFinished"]
+
+
+@pytest.mark.kafka
+def test_sigterm_delivers_what_was_read_and_leaves_with_zero(kafka: Any, topic_prefix: str, tmp_path: Path) -> None:
+    spool = Spooled(tmp_path)
+    with agent_process(tmp_path, kafka.bootstrap, topic_prefix) as process:
+        for step in range(1000):
+            spool.log(step, loss=1.0)
+        await_true(lambda: Cursor.load(spool.directory).position.row_seq == 1000)
+        process.terminate()
+        assert process.wait(30) == 0
+    assert holder(tmp_path / "agent.lock") is None
+    seqs, _ = arrived(kafka.bootstrap, topic_prefix)
+    assert seqs == list(range(1000))
+    spool.writer.abandon()
+
+
+def test_without_a_broker_the_agent_says_what_to_set(tmp_path: Path) -> None:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("RUNSTREAM_")}
+    command = [sys.executable, "-m", "runstream.agent", "--dir", str(tmp_path)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "RUNSTREAM_KAFKA" in done.stderr
