@@ -183,14 +183,13 @@ def clickhouse(settings: Settings) -> Iterator[Finding]:
         "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree' "
         "AND name != 'schema_migrations' AND NOT match(engine_full, 'deduplication_window')"
     ).result_rows
-    if windows:
-        names = ", ".join(str(row[0]) for row in windows)
-        yield Finding(
-            False,
-            "deduplication",
-            f"no window on: {names}",
-            "Run `runstream migrate`; a retried insert may store rows twice.",
-        )
+    names = ", ".join(str(row[0]) for row in windows)
+    yield Finding(
+        not windows,
+        "deduplication",
+        f"no window on: {names}" if windows else "every table drops a repeated insert",
+        "Run `runstream migrate`; until then a retried insert may store rows twice." if windows else "",
+    )
     letters = client.query("SELECT count() FROM dead_letters FINAL").result_rows[0][0] if not pending else 0
     if letters:
         remedy = "SELECT * FROM dead_letters shows why; the original bytes are in the topic's .dlq."

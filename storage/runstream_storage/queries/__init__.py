@@ -40,7 +40,7 @@ from runstream_storage.queries.results import (
 )
 from runstream_storage.queries.run import find_run, params, run, summaries, summary_values, writers
 from runstream_storage.queries.runs import best, count, projects, runs
-from runstream_storage.queries.sql import sql, views
+from runstream_storage.queries.sql import sql, sql_stream, views
 
 __all__ = [
     "ArtifactFile",
@@ -82,6 +82,7 @@ __all__ = [
     "run_artifacts",
     "runs",
     "sql",
+    "sql_stream",
     "summaries",
     "summary_names",
     "summary_values",

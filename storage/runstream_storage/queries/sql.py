@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 LOCKED = 1
+UNKNOWN_FORMAT = 73
+FORMAT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}")
 FORMAT_CLAUSE = re.compile(r"\s+FORMAT\s+\w+\s*$", re.IGNORECASE)  # the answer is read as Arrow
 
 
@@ -38,22 +40,17 @@ def sql(
     """
     import pyarrow.ipc
 
-    question = FORMAT_CLAUSE.sub("", text.strip().rstrip(";").rstrip())
-    if not question:
-        raise QueryError("The query is empty. Try: SELECT * FROM v_runs LIMIT 10", code=62)
-    settings: dict[str, Any] = {
-        "max_execution_time": max_seconds,
-        "max_memory_usage": max_memory_bytes,
-        "limit": max_rows + 1,
-        "readonly": 1,
-        "output_format_arrow_string_as_string": 1,
-        "wait_end_of_query": 1,  # so that an error late in the query is an error, and the summary is complete
-    }
-    limits = _user_readonly(client)
-    if limits == LOCKED:  # may set nothing; its profile has limits of its own
-        settings = {}
-    elif limits:
-        del settings["readonly"]
+    question = _question(text)
+    settings = _limits(
+        client,
+        {
+            "max_execution_time": max_seconds,
+            "max_memory_usage": max_memory_bytes,
+            "limit": max_rows + 1,
+            "output_format_arrow_string_as_string": 1,
+            "wait_end_of_query": 1,  # so that an error late in the query is an error, and the summary is complete
+        },
+    )
     started = time.monotonic()
     try:
         answer: Any = client.raw_stream(question, parameters=dict(parameters or {}), settings=settings, fmt="Arrow")
@@ -72,12 +69,59 @@ def sql(
     )
 
 
+def sql_stream(
+    client: Client,
+    text: str,
+    output_format: str,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    max_seconds: float = 60.0,
+    max_memory_bytes: int = 4 << 30,
+    chunk_bytes: int = 1 << 20,
+) -> Iterator[bytes]:
+    """The whole answer to one query that only reads, as the server writes it in `output_format` (Parquet, CSVWithNames,
+    JSONEachRow, ...), in pieces of at most `chunk_bytes`. Nothing is held but one piece.
+
+    Raises QueryError before the first piece when the query or the format is wrong. An error after that ends the
+    stream with QueryError, too: what came before is then not the whole answer.
+    """
+    if not FORMAT_NAME.fullmatch(output_format):
+        raise QueryError(f"{output_format!r} is not the name of an output format, such as CSVWithNames.", code=73)
+    settings = _limits(client, {"max_execution_time": max_seconds, "max_memory_usage": max_memory_bytes})
+    try:
+        answer: Any = client.raw_stream(
+            _question(text), parameters=dict(parameters or {}), settings=settings, fmt=output_format
+        )
+        with closing(answer):
+            while piece := answer.read(chunk_bytes):
+                yield piece
+    except GeneratorExit:
+        raise
+    except Exception as error:
+        raise _mended(translate(error), output_format) from error
+
+
 def views(client: Client) -> list[View]:
     """The views for analysts with what they and their columns mean, as the database itself describes them."""
     found: dict[str, tuple[str, list[ViewColumn]]] = {}
     for view, about, column, type_name, comment in rows(client, "views"):
         found.setdefault(view, (about, []))[1].append(ViewColumn(column, type_name, comment))
     return [View(name, about, tuple(columns)) for name, (about, columns) in found.items()]
+
+
+def _question(text: str) -> str:
+    question = FORMAT_CLAUSE.sub("", text.strip().rstrip(";").rstrip())
+    if not question:
+        raise QueryError("The query is empty. Try: SELECT * FROM v_runs LIMIT 10", code=62)
+    return question
+
+
+def _limits(client: Client, wanted: dict[str, Any]) -> dict[str, Any]:
+    """The settings to send: `wanted` and read-only, or what of it the client's user may still choose."""
+    limits = _user_readonly(client)
+    if limits == LOCKED:  # may set nothing; its profile has limits of its own
+        return {}
+    return wanted if limits else {**wanted, "readonly": 1}
 
 
 def _user_readonly(client: Client) -> int:
@@ -96,9 +140,14 @@ def _readable(table: pa.Table) -> pa.Table:
     return table
 
 
-def _mended(error: Exception) -> Exception:
+def _mended(error: Exception, output_format: str = "Arrow") -> Exception:
     """Without the FORMAT that the client wrote behind the person's text."""
-    if isinstance(error, QueryError) and re.search(r"\bFORMAT\b|\(Arrow\)", str(error)):
+    unknown_format = isinstance(error, QueryError) and error.code == UNKNOWN_FORMAT
+    if (
+        isinstance(error, QueryError)
+        and not unknown_format
+        and re.search(rf"\bFORMAT\b|\({output_format}\)", str(error))
+    ):
         return QueryError(
             f"The query ends too early, or its end cannot be read. ({error})", code=error.code, position=error.position
         )

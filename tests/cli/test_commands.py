@@ -1,0 +1,100 @@
+"""The command line without a server: help, versions, wrong words, and what it says when nothing answers."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from runstream_deploy.cli.app import app
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = ("up", "sql", "runs", "agent", "ingest", "ui", "migrate", "sync", "doctor", "dev")
+NOWHERE = "http://reader@127.0.0.1:9/runstream"
+
+
+@pytest.fixture
+def runner(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> CliRunner:
+    for name in ("RUNSTREAM_KAFKA", "RUNSTREAM_CLICKHOUSE", "RUNSTREAM_S3", "RUNSTREAM_PROJECT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RUNSTREAM_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("COLUMNS", "200")
+    return CliRunner()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_explains_itself(runner: CliRunner, command: str) -> None:
+    done = runner.invoke(app, [command, "--help"])
+    assert done.exit_code == 0
+    assert "Usage" in done.output
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ("runs", "dev", "doctor", "up")])
+def test_help_shows_an_example(runner: CliRunner, command: str) -> None:
+    assert f"runstream {command}" in runner.invoke(app, [command, "--help"]).output
+
+
+def test_the_documentation_names_every_command() -> None:
+    page = (ROOT / "docs" / "cli.md").read_text()
+    assert [name for name in COMMANDS if f"`runstream {name}" not in page] == []
+
+
+def test_version_is_printed(runner: CliRunner) -> None:
+    done = runner.invoke(app, ["--version"])
+    assert re.fullmatch(r"runstream \d+\.\d+\.\d+\n", done.output)
+
+
+def test_an_unknown_option_is_a_usage_error(runner: CliRunner) -> None:
+    assert runner.invoke(app, ["runs", "ls", "--nonsense"]).exit_code == 2
+
+
+@pytest.mark.parametrize("arguments", [["sql", "SELECT 1"], ["runs", "ls"], ["runs", "show", "x"], ["migrate"]])
+def test_without_a_database_the_message_says_how_to_get_one(runner: CliRunner, arguments: list[str]) -> None:
+    done = runner.invoke(app, arguments)
+    assert done.exit_code == 3
+    assert "runstream up" in done.output
+    assert "RUNSTREAM_CLICKHOUSE" in done.output
+
+
+@pytest.mark.parametrize("arguments", [["sql", "SELECT 1"], ["runs", "ls"], ["migrate"]])
+def test_a_database_that_does_not_answer_is_named_without_its_password(runner: CliRunner, arguments: list[str]) -> None:
+    done = runner.invoke(app, [*arguments, "--clickhouse", "http://owner:hunter2@127.0.0.1:9/runstream"])
+    assert done.exit_code == 3
+    assert "127.0.0.1:9" in done.output
+    assert "hunter2" not in done.output
+
+
+@pytest.mark.parametrize("command", ["agent", "sync"])
+def test_sending_without_a_broker_is_a_usage_error(runner: CliRunner, command: str) -> None:
+    done = runner.invoke(app, [command])
+    assert done.exit_code == 2
+    assert "RUNSTREAM_KAFKA" in done.output
+
+
+def test_a_wrong_setting_is_told_with_its_name(runner: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNSTREAM_MODE", "sometimes")
+    done = runner.invoke(app, ["doctor"])
+    assert done.exit_code == 2
+    assert "RUNSTREAM_MODE" in done.output
+    assert "sometimes" in done.output
+
+
+def test_the_doctor_finds_a_database_that_does_not_answer_and_names_the_remedy(runner: CliRunner) -> None:
+    done = runner.invoke(app, ["doctor", "--json", "--clickhouse", NOWHERE])
+    assert done.exit_code == 1
+    report = json.loads(done.output)
+    assert not report["ok"]
+    broken = [one for one in report["findings"] if not one["ok"]]
+    assert any("127.0.0.1:9" in one["found"] for one in broken)
+    assert all(one["remedy"] for one in broken)
+
+
+def test_the_doctor_finds_a_broker_that_does_not_answer(runner: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNSTREAM_KAFKA", "127.0.0.1:9")
+    findings = json.loads(runner.invoke(app, ["doctor", "--json"]).output)["findings"]
+    (broker,) = [one for one in findings if one["subject"] == "Kafka"]
+    assert not broker["ok"]
+    assert "RUNSTREAM_KAFKA" in broker["remedy"]
