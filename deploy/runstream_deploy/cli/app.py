@@ -12,7 +12,8 @@ app = typer.Typer(
     name="runstream",
     help="Event-streaming experiment tracker. Start `runstream up`, then log with `runstream.init()`.",
     epilog="Exit codes: 0 done, 1 something is wrong, 2 wrong command line, filter or SQL, "
-    "3 a service does not answer, 4 already running, 130 Ctrl-C. Variables RUNSTREAM_* set every default; see docs/cli.md.",
+    "3 a service does not answer, 4 already running, 130 Ctrl-C. Variables RUNSTREAM_* set every default: "
+    "see docs/cli.md.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_show_locals=False,

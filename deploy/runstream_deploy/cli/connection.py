@@ -43,9 +43,8 @@ def database_url(settings: Settings, *, owner: bool = False) -> str:
 
     Raises NoDatabase when there is neither.
     """
-    from runstream_storage.discovery import find_up
-
     from runstream_deploy.errors import NoDatabase
+    from runstream_storage.discovery import find_up
 
     if settings.clickhouse:
         return settings.clickhouse

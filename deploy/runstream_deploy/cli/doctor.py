@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -179,7 +179,7 @@ def clickhouse(settings: Settings) -> Iterator[Finding]:
         yield Finding(False, "schema", f"not applied: {', '.join(pending)}", "Run `runstream migrate`.")
     else:
         yield Finding(True, "schema", "up to date")
-    windows: list[Any] = client.query(
+    windows = client.query(
         "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree' "
         "AND name != 'schema_migrations' AND NOT match(engine_full, 'deduplication_window')"
     ).result_rows

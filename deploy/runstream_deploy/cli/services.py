@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from runstream_deploy.cli.connection import AsJson, Directory, Url, database_url, settings_of
-from runstream_deploy.cli.exits import FOUND, USAGE, fail, told
+from runstream_deploy.cli.exits import FOUND, RUNNING, USAGE, fail, told
 
 
 def agent(directory: Directory = None) -> None:
@@ -43,20 +43,17 @@ def ingest() -> None:
         RUNSTREAM_KAFKA=broker:9092 RUNSTREAM_CLICKHOUSE=http://ingest:…@db:8123/runstream runstream ingest
     """
     from pydantic import ValidationError
+
     from runstream_ingest.service import run
     from runstream_ingest.settings import IngestSettings
 
     with told():
         try:
-            settings = IngestSettings()
+            settings = IngestSettings()  # type: ignore[call-arg] # pydantic reads the environment
+            settings.kafka_options  # noqa: B018 - a wrong option is told before anything starts
         except ValidationError as error:
-            fail(
-                "\n".join(
-                    f"RUNSTREAM_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()
-                ),
-                USAGE,
-            )
-        raise typer.Exit(run(settings))
+            fail("\n".join(f"RUNSTREAM_{one['loc'][0]}".upper() + f": {one['msg']}" for one in error.errors()), USAGE)
+    raise typer.Exit(run(settings))
 
 
 def ui(
@@ -73,13 +70,20 @@ def ui(
 
         RUNSTREAM_CLICKHOUSE=http://reader:…@db:8123/runstream runstream ui --port 8600
     """
-    import dataclasses
+    from pydantic import SecretStr
 
     from runstream_ui.server import serve
+    from runstream_ui.settings import UiSettings
 
-    with told():
-        settings = settings_of(directory, clickhouse)
-        serve(dataclasses.replace(settings, clickhouse=database_url(settings)), host=host, port=port)
+    given: dict[str, object] = {}
+    if clickhouse:
+        given["clickhouse"] = SecretStr(clickhouse)
+    if directory:
+        given["dir"] = Path(directory)
+    try:
+        serve(UiSettings(**given), host=host, port=port, started=lambda url: typer.echo(f"Serving {url}"))  # type: ignore[arg-type]
+    except OSError as error:
+        fail(f"Cannot listen on {host}:{port} ({error}). Choose another --port, or 0 for a free one.", RUNNING)
 
 
 def migrate(
@@ -121,10 +125,10 @@ def sync(
     """
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
-    from runstream.objects import open_store
-    from runstream.sync import sync as send
 
     from runstream.kafka import KafkaTransport
+    from runstream.objects import open_store
+    from runstream.sync import sync as send
 
     with told():
         settings = settings_of(str(spool) if spool else None)

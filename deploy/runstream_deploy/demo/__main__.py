@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -144,7 +145,7 @@ def show_counts(console: Console, outcomes: list[Outcome], found: int, seconds: 
         console.print(f"  [red]{dropped:,} values were dropped by the training processes")
 
 
-def ask(running: stacks.Running, query: str) -> list[tuple[object, ...]]:
+def ask(running: stacks.Running, query: str) -> list[tuple[Any, ...]]:
     from runstream_deploy.cli.connection import open_client
 
     client = open_client(dict(running.environment))

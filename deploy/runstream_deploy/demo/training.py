@@ -130,7 +130,7 @@ def cross_entropy(probabilities: np.ndarray, truth: np.ndarray) -> float:
     return float(-np.log(np.clip(chosen, np.finfo(chosen.dtype).tiny, 1.0)).mean())
 
 
-def batches(order: list[int], size: int) -> Iterator[list[int]]:
+def batches(order: np.ndarray, size: int) -> Iterator[np.ndarray]:
     """`order` in pieces of `size`; the last one may be shorter."""
     for start in range(0, len(order), size):
         yield order[start : start + size]
