@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -35,7 +35,7 @@ class Pen:
 
     client: Client
     project: str = "vision"
-    runs: dict[str, int] = field(default_factory=dict)
+    start_us: int = START_US
 
     def insert(self, table: str, **columns: Any) -> None:
         self.client.insert(table, [list(columns.values())], column_names=list(columns))

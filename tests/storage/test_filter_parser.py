@@ -88,7 +88,7 @@ def test_a_subject_may_be_written_so(text: str, kind: str, names: tuple[str, ...
         ("adam", "text", "adam"),
         ('"1"', "text", "1"),
         ("'it\\'s'", "text", "it's"),
-        ('"a\\nb\\\\"', "text", "a\nb\\"),
+        (r'"\d+\\\""', "text", '\\d+\\"'),
     ],
 )
 def test_a_value_may_be_written_so(text: str, type_: str, value: object) -> None:

@@ -67,11 +67,11 @@ def read_date(token: str, *, column: int, filter_text: str) -> int:
 
 
 def unquote(token: str) -> str:
-    r"""The text between the quotes; a backslash keeps the next character as it is, \n and \t are line end and tab."""
-    return re.sub(r"\\(.)", lambda m: {"n": "\n", "t": "\t"}.get(m[1], m[1]), token[1:-1], flags=re.DOTALL)
+    r"""The text between the quotes. A backslash before a quote or a backslash goes away; \d of a pattern stays."""
+    return re.sub(r"\\([\\\"'])", r"\1", token[1:-1])
 
 
 def quote(text: str) -> str:
-    r"""`text` in double quotes, as `unquote` reads it back."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
+    """`text` in double quotes, as `unquote` reads it back."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

@@ -118,7 +118,7 @@ def order_by(subject: Subject, selection: Selection, *, descending: bool) -> str
     keys = []
     if reference.number:
         has_number = number_test(reference.kind, reference.present)
-        number = f"toFloat64({reference.number})"
+        number = f"if({has_number}, toFloat64({reference.number}), 0)"
         keys += [f"NOT ({has_number})", f"isNaN({number})", f"{number} {direction}"]
     if reference.text:
         keys += [f"NOT ({reference.present})", f"{reference.text} {direction}"]
