@@ -152,7 +152,7 @@ def bare(url: str, messages: list[tuple[bytes, bytes, int]]) -> float:
     with database(url) as (client, _):
         for group in grouped(read(messages), 8 * BLOCK_ROWS):
             ready = [
-                (table, block, Body(block.native()))
+                (table, block, Body(block.native))
                 for part in grouped(group, BLOCK_ROWS)
                 for table, block in zip(("points", "metric_summary"), blocks_of(part), strict=True)
             ]

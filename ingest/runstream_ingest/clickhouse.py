@@ -84,7 +84,7 @@ class ClickHouseInserter:
         return connect(self._settings, query_timeout_s=self._timeout_s)
 
     def _send(self, client: Client, table: str, block: Block, token: str) -> None:
-        body = Body(block.native(), compress=self._compress)
+        body = Body(block.native, compress=self._compress)
         client.raw_insert(
             table,
             column_names=block.names,
@@ -103,7 +103,7 @@ class Body:
         if compress:
             frame = cramjam.lz4.Compressor()
             for chunk in chunks:
-                frame.compress(chunk)
+                frame.compress(bytes(chunk))
             chunks = [memoryview(frame.finish())]
         self._chunks = chunks
         self.size = sum(map(len, chunks))
@@ -181,7 +181,9 @@ def wait_after(error: Exception) -> bool | float:
 def sorted_error(table: str, error: Exception) -> InsertError:
     """`error` of clickhouse-connect as the kind of InsertError that says what to do."""
     code = getattr(error, "code", None) or 0
-    text = (str(error).strip().splitlines() or [type(error).__name__])[0][:500]
+    # The driver's text of a connection error is mostly its URL with all settings; the cause says it in a line.
+    cause = getattr(error.__cause__, "reason", None) or error.__cause__ if not code else None
+    text = (str(cause or error).strip().splitlines() or [type(error).__name__])[0][:500]
     if code in REFUSED:
         return InsertRefused(table, code=code, error=text)
     answered = isinstance(error, DatabaseError) and not isinstance(error, OperationalError)

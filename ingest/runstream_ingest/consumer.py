@@ -113,8 +113,8 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
                     max_partition_fetch_bytes=FETCH_BYTES,
                     fetch_max_bytes=4 * FETCH_BYTES,
                     fetch_max_wait_ms=100,
-                    session_timeout_ms=45_000,
-                    heartbeat_interval_ms=3_000,
+                    session_timeout_ms=round(self._settings.ingest_session_timeout_s * 1000),
+                    heartbeat_interval_ms=round(min(3.0, self._settings.ingest_session_timeout_s / 6) * 1000),
                     rebalance_timeout_ms=60_000,
                 )
                 consumer.subscribe(list(self._settings.topics), listener=self)

@@ -123,6 +123,8 @@ def _exploded(messages: Sequence[Message]) -> dict[str, Block]:
             elif isinstance(message, DeadLetter):
                 rows["dead_letters"].append(message.row)
         blocks |= {table: block_of_rows(table, found) for table, found in rows.items()}
+        for block in blocks.values():
+            _ = block.native
     except (ValueError, OverflowError, TypeError) as error:
         raise InsertRefused("a block", code=0, error=f"{type(error).__name__}: {error}") from error
     return {table: block for table, block in blocks.items() if block.rows}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from typing import Any, NamedTuple, Protocol
 
@@ -163,8 +164,12 @@ class Block:
     def names(self) -> list[str]:
         return [name for name, _, _ in self.columns]
 
+    @cached_property
     def native(self) -> list[Buffer]:
-        """The block in pieces, to be sent one after the other; they refer to the columns' memory."""
+        """The block in pieces, to be sent one after the other; they refer to the columns' memory.
+
+        Raises ValueError, OverflowError or TypeError for a value that its column cannot hold.
+        """
         chunks: list[Buffer] = [_leb128(len(self.columns)) + _leb128(self.rows)]
         for name, kind, data in self.columns:
             chunks.append(_text(name) + _text(kind.name))

@@ -120,3 +120,6 @@ def log_as_json() -> None:
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("runstream").setLevel(logging.INFO)
+    # Each failed attempt is in our own log already, in one line.
+    for name in ("clickhouse_connect", "stamina", "urllib3"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -42,6 +42,8 @@ class IngestSettings(BaseSettings):
     """Consumer group; all workers of one database share it."""
     ingest_instance: str | None = None
     """Static group membership: a name that this worker keeps over restarts, so that they cause no rebalance."""
+    ingest_session_timeout_s: Annotated[float, Field(ge=1, le=300)] = 45.0
+    """A worker that died is missed after this time, and others take over its partitions."""
     ingest_host: str = "127.0.0.1"
     ingest_port: Annotated[int, Field(ge=0, le=65535)] = 9464
     """Of /metrics, /healthz and /readyz; 0 takes a free port and logs it."""

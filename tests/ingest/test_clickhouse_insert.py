@@ -1,0 +1,265 @@
+"""Blocks in a real database: every table and type, tokens, errors, retries."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import struct
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
+from ingest_samples import NOW_US, RUN, Commits, Letters, control, frame, records
+
+from runstream_ingest.clickhouse import Body, ClickHouseInserter, Retrying, sorted_error, wait_after
+from runstream_ingest.errors import InsertMisconfigured, InsertRefused, InsertUnavailable
+from runstream_ingest.health import Health
+from runstream_ingest.insert import insert_settings
+from runstream_ingest.metrics import Metrics
+from runstream_ingest.pipeline import PipelineSettings, build
+from runstream_ingest.tables import TABLES, block_of_rows
+from runstream_storage.connection import connect
+
+pytestmark = pytest.mark.clickhouse
+BITS = [0x7FF8DEADBEEF1234, 0xFFF8000000000001, 0x8000000000000000, 1, 0x7FF0000000000000, 0xFFF0000000000000]
+
+
+@pytest.fixture
+def client(database: str) -> Iterator[Client]:
+    found = connect(database)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+async def inserter(database: str) -> AsyncIterator[ClickHouseInserter]:
+    made = ClickHouseInserter(database)
+    yield made
+    made.close()
+
+
+async def ingest(inserter: Any, *values: bytes | None, start: int = 0) -> tuple[Letters, Commits]:
+    letters, commits = Letters(), Commits()
+    steps = build(PipelineSettings(), inserter, commits, letters)
+    await steps.put(records(*values, start=start))
+    await steps.close()
+    return letters, commits
+
+
+def test_the_tables_are_those_of_the_migrations(client: Client) -> None:
+    for table, columns in TABLES.items():
+        described = client.query(f"DESCRIBE TABLE {table}").result_rows
+        stored = {row[0]: row[1] for row in described if row[2] != "ALIAS"}
+        assert [name for name, _ in columns] == list(stored)
+        for name, kind in columns:
+            expected = " ".join(stored[name].split()).replace("( ", "(")
+            if expected.startswith("SimpleAggregateFunction("):
+                expected = expected.split(", ", 1)[1].removesuffix(")")
+            assert kind.name == expected, f"{table}.{name}"
+
+
+async def test_points_come_back_bit_for_bit(client: Client, inserter: ClickHouseInserter) -> None:
+    values = [struct.unpack("<d", struct.pack("<Q", bits))[0] for bits in BITS]
+    steps = [2**62, -(2**62), -1, 0, 1, 2**63 - 1]
+    await ingest(inserter, frame(rows=6, metrics=["größe/\x00"], steps=steps, values=values, n=[], n_nan=[], n_inf=[]))
+    rows = client.query("SELECT step, reinterpretAsUInt64(value), metric, src_offset FROM points").result_rows
+    assert sorted(rows) == sorted((step, bits, "größe/\x00", 0) for step, bits in zip(steps, BITS, strict=True))
+    assert client.query("SELECT count() FROM v_points").result_rows == [(6,)]
+
+
+async def test_the_summary_ignores_nan_and_keeps_infinity(client: Client, inserter: ClickHouseInserter) -> None:
+    nan, inf = math.nan, math.inf
+    await ingest(inserter, frame(rows=3, values=[nan, nan, 2.0, nan, inf, nan], n_nan=[1, 3], n_inf=[1, 0]))
+    await ingest(
+        inserter, frame(rows=1, first_seq=3, values=[-1.0, nan], n=[4, 4], n_nan=[1, 4], n_inf=[1, 0]), start=1
+    )
+    question = """SELECT metric, min(min), max(max), min(first), max(last), max(n), max(n_nan), max(n_inf)
+                  FROM metric_summary GROUP BY metric ORDER BY metric"""
+    acc, loss = client.query(question).result_rows
+    assert (acc[1], acc[2], acc[5:]) == (-1.0, inf, (4, 1, 1))
+    assert math.isnan(loss[1])
+    assert math.isnan(loss[2])
+    assert (loss[5:]) == (4, 4, 0)
+    assert (acc[4]["step"], acc[4]["value"], acc[3]["step"]) == (3, -1.0, 0)
+
+
+async def test_the_curves_hold_every_point_once(client: Client, inserter: ClickHouseInserter) -> None:
+    await ingest(inserter, frame(rows=3000, metrics=["loss"]))
+    rows = client.query(
+        "SELECT lvl, bucket, min(s0), max(s1), max(max) FROM curve GROUP BY lvl, bucket ORDER BY lvl, bucket"
+    )
+    assert rows.result_rows == [
+        (10, 0, 0, 1023, 1023.0),
+        (10, 1, 1024, 2047, 2047.0),
+        (10, 2, 2048, 2999, 2999.0),
+        (14, 0, 0, 2999, 2999.0),
+    ]
+
+
+async def test_control_events_fill_their_tables(client: Client, inserter: ClickHouseInserter) -> None:
+    file = {"path": "m.pt", "sha256": "ab", "size": 3, "mime": "x/y"}
+    letters, commits = await ingest(
+        inserter,
+        control(
+            "RunStarted",
+            name="größe",
+            created_us=NOW_US,
+            tags=["x"],
+            command=["a", ""],
+            git={"commit": "c", "dirty": "true"},
+        ),
+        control("Params", values=[{"name": "lr", "kind": "float", "text": "0.1", "number": 0.1}]),
+        control("Summary", values=[{"name": "best", "kind": "string", "text": "\x00"}]),
+        control("MetricDefined", pattern="val/*", summary=["min", "max"], hidden=True),
+        control("ArtifactLogged", name="m", type="model", digest="d", size=3, files=[file, file], aliases=["best"]),
+        control("ArtifactUsed", name="data", version="latest"),
+        control("Heartbeat", metric_seq=9),
+        control("RunFinished", state="finished", metric_seq=10, reason="done"),
+        None,
+    )
+    assert letters.reasons == ["empty"]
+    assert list(commits.ends.values()) == [9]
+    counts = {table: client.query(f"SELECT count() FROM {table} FINAL").result_rows[0][0] for table in TABLES}
+    assert counts == {**dict.fromkeys(TABLES, 1), "points": 0, "metric_summary": 0, "artifact_links": 2}
+    writer = client.query("SELECT command, git, environment FROM writers").result_rows
+    assert writer == [(["a", ""], {"commit": "c", "dirty": "true"}, {})]
+    run = client.query("SELECT run_id, run_name, state FROM v_runs").result_rows
+    assert run == [(uuid.UUID(RUN), "größe", "finished")]
+    files = client.query("SELECT files.path, files.size FROM artifacts").result_rows
+    assert files == [(["m.pt", "m.pt"], [3, 3])]
+
+
+async def test_the_same_messages_again_change_nothing(client: Client, inserter: ClickHouseInserter) -> None:
+    values = [frame(rows=2000), frame(rows=500, first_seq=2000), control("RunStarted", name="r", created_us=1)]
+    for _ in range(3):
+        await ingest(inserter, *values)
+    # The token of the whole batch is known, so not even physical duplicates are there.
+    assert client.query("SELECT count() FROM points").result_rows == [(5000,)]
+    before = client.query("SELECT * FROM curve ORDER BY ALL").result_rows
+    for i, value in enumerate(values):
+        await ingest(inserter, value, start=i)
+    assert client.query("SELECT count() FROM points").result_rows == [(10000,)]
+    assert client.query("SELECT count() FROM v_points").result_rows == [(5000,)]
+    client.command("OPTIMIZE TABLE points FINAL")
+    client.command("OPTIMIZE TABLE curve FINAL")
+    assert client.query("SELECT count() FROM points").result_rows == [(5000,)]
+    assert client.query("SELECT * FROM curve ORDER BY ALL").result_rows == before
+    assert client.query("SELECT n FROM v_summary").result_rows == [(2500,), (2500,)]
+    assert client.query("SELECT count() FROM runs FINAL").result_rows == [(1,)]
+
+
+async def test_runs_of_many_months_fit_one_insert(client: Client, inserter: ClickHouseInserter) -> None:
+    months = [f"{ms:012x}" for ms in range(0, 150 * 2_700_000_000, 2_700_000_000)]
+    runs = [str(uuid.UUID(month + "7aaa8bbb0123456789ab")) for month in months]
+    runs += [str(uuid.uuid5(uuid.NAMESPACE_DNS, "a")), str(uuid.UUID("ffffffff-ffff-7aaa-8bbb-0123456789ab"))]
+    letters, _ = await ingest(inserter, *(frame(rows=1, run_id=run) for run in runs))
+    assert not letters.letters
+    assert client.query("SELECT uniqExact(run_id) FROM points").result_rows == [(len(runs),)]
+
+
+async def test_a_message_that_breaks_a_constraint_is_found_and_the_others_kept(
+    client: Client, inserter: ClickHouseInserter
+) -> None:
+    client.command("ALTER TABLE points ADD CONSTRAINT c CHECK value != 7.01")
+    letters, commits = await ingest(inserter, *(frame(rows=1, first_seq=i) for i in range(12)))
+    assert letters.reasons == ["refused"]
+    assert letters.letters[0].record.offset == 7
+    assert client.query("SELECT count() FROM v_points").result_rows == [(22,)]
+    assert client.query("SELECT offset, reason FROM dead_letters").result_rows == [(7, "refused")]
+    assert list(commits.ends.values()) == [12]
+
+
+async def test_a_missing_table_is_a_matter_for_the_operator(client: Client, inserter: ClickHouseInserter) -> None:
+    client.command("DROP TABLE runs")
+    block = block_of_rows("runs", [("p", 1, "", 1, "n", "", "", "", "", "", "", 1, 1)])
+    with pytest.raises(InsertMisconfigured, match="runstream migrate"):
+        await inserter.insert("runs", block, "t")
+
+
+async def test_a_missing_column_is_a_matter_for_the_operator(client: Client, inserter: ClickHouseInserter) -> None:
+    client.command("ALTER TABLE runs DROP COLUMN host")
+    block = block_of_rows("runs", [("p", 1, "", 1, "n", "", "", "", "", "", "", 1, 1)])
+    with pytest.raises(InsertMisconfigured):
+        await inserter.insert("runs", block, "t")
+
+
+async def test_a_wrong_password_is_a_matter_for_the_operator(database: str) -> None:
+    scheme, rest = database.split("://")
+    made = ClickHouseInserter(f"{scheme}://nobody:wrong@{rest.split('@')[-1]}")
+    with pytest.raises(InsertMisconfigured) as caught:
+        await made.check()
+    assert "wrong" not in str(caught.value)
+    made.close()
+
+
+async def test_nobody_listening_is_a_matter_of_time() -> None:
+    made = ClickHouseInserter("http://default@127.0.0.1:1/x")
+    with pytest.raises(InsertUnavailable):
+        await made.check()
+    made.close()
+
+
+async def test_retries_go_on_until_the_tables_are_there(
+    database: str, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runstream_ingest.clickhouse.MISCONFIGURED_WAIT_S", 0.05)
+    client.command("RENAME TABLE runs TO runs_elsewhere")
+    health, metrics, made = Health(), Metrics(), ClickHouseInserter(database)
+    health.solved("start")
+    inserting = asyncio.create_task(
+        ingest(Retrying(made, metrics=metrics, health=health), control("RunStarted", name="r", created_us=1))
+    )
+    while health.is_ready:  # noqa: ASYNC110 - a probe is polled in life too
+        await asyncio.sleep(0.01)
+    assert "UNKNOWN_TABLE" in health.problems["clickhouse"]
+    client.command("RENAME TABLE runs_elsewhere TO runs")
+    _, commits = await inserting
+    assert health.is_ready
+    assert commits.ranges
+    assert client.query("SELECT count() FROM runs").result_rows == [(1,)]
+    labels = {"table": "runs", "outcome": "misconfigured"}
+    assert metrics.registry.get_sample_value("runstream_ingest_retries_total", labels)
+    made.close()
+
+
+async def test_a_compressed_body_is_understood(client: Client) -> None:
+    block = block_of_rows("runs", [("p", i, "", i, "n" * 1000, "", "", "", "", "", "", i, i) for i in range(500)])
+    body = Body(block.native, compress=True)
+    assert body.size < sum(map(len, block.native)) / 2
+    client.raw_insert(
+        "runs",
+        column_names=block.names,
+        insert_block=body,  # type: ignore[arg-type]
+        settings=insert_settings(block, "t"),
+        fmt="Native",
+        compression="lz4",
+        transport_settings={"Content-Length": str(body.size)},
+    )
+    assert client.query("SELECT count(), sum(length(name)) FROM runs").result_rows == [(500, 500_000)]
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OperationalError("connection refused"), InsertUnavailable),
+        (DatabaseError("too many parts", code=252), InsertUnavailable),
+        (DatabaseError("memory limit", code=241), InsertUnavailable),
+        (DatabaseError("no such column", code=16), InsertMisconfigured),
+        (DatabaseError("not enough privileges", code=497), InsertMisconfigured),
+        (DatabaseError("a code of tomorrow", code=9999), InsertMisconfigured),
+        (DatabaseError("type mismatch", code=53), InsertRefused),
+        (OSError("broken pipe"), InsertUnavailable),
+    ],
+)
+def test_errors_are_sorted_by_what_can_be_done(error: Exception, expected: type) -> None:
+    assert type(sorted_error("points", error)) is expected
+
+
+def test_only_what_can_pass_later_is_tried_again() -> None:
+    assert wait_after(InsertUnavailable("t", code=0, error="")) is True
+    assert wait_after(InsertMisconfigured("t", code=60, error="")) > 1
+    assert wait_after(InsertRefused("t", code=53, error="")) is False
+    assert wait_after(RuntimeError()) is False

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from ingest_samples import NOW_US, RUN, control, uuid_number
+
+from runstream import events
+from runstream_ingest.control import NOT_ENDED, rows_of
+from runstream_ingest.errors import MessageUnusable
+from runstream_ingest.tables import TABLES
+from runstream_ingest.versions import version
+
+VER = version(0, NOW_US, 77)
+
+
+def rows(kind: str, **fields: Any) -> list[tuple[str, dict[str, Any]]]:
+    """Table and row by column name, in order."""
+    found = rows_of(*events.decode(control(kind, **fields)))
+    return [(table, dict(zip((name for name, _ in TABLES[table]), row, strict=True))) for table, row in found]
+
+
+def test_every_control_event_has_rows() -> None:
+    smallest: dict[str, dict[str, Any]] = {
+        "ArtifactLogged": {"name": "a", "type": "model", "digest": "d", "size": 0, "files": []},
+        "ArtifactUsed": {"name": "a", "version": "v1"},
+        "Attributes": {"values": {"notes": "n"}},
+        "Heartbeat": {},
+        "MetricDefined": {"pattern": "val/*"},
+        "Params": {"values": [{"name": "lr", "kind": "float", "text": "0.1", "number": 0.1}]},
+        "RunFinished": {"state": "finished"},
+        "RunStarted": {"name": "r", "created_us": NOW_US},
+        "Summary": {"values": [{"name": "best", "kind": "string", "text": "x"}]},
+    }
+    assert set(smallest) == set(events.CONTROL_KINDS)
+    for kind, fields in smallest.items():
+        for table, row in rows(kind, **fields):
+            assert row["project"] == "demo"
+            assert table in TABLES
+            assert row.get("ver", VER) == VER
+
+
+def test_a_start_writes_the_run_its_writer_a_sign_of_life_and_tags() -> None:
+    found = rows(
+        "RunStarted",
+        name="r",
+        created_us=5,
+        group="g",
+        tags=["x", "x", "y"],
+        command=["python", "-m"],
+        git={"commit": "c"},
+    )
+    assert [table for table, _ in found] == ["runs", "writers", "liveness", "run_attrs", "run_attrs"]
+    run, writer, alive, *tags = (row for _, row in found)
+    assert (run["run_id"], run["name"], run["group"], run["created_us"]) == (uuid_number(RUN), "r", "g", 5)
+    assert run["keep"] == 2**64 - 1 - VER
+    assert (writer["command"], writer["git"], writer["started_us"]) == (["python", "-m"], {"commit": "c"}, 5)
+    assert (alive["last_us"], alive["terminal"]) == (NOW_US, NOT_ENDED)
+    assert [tag["key"] for tag in tags] == ["tag:x", "tag:y"]
+
+
+def test_an_end_is_the_terminal_state_of_its_writer() -> None:
+    ((table, row),) = rows("RunFinished", state="failed", exit_code=-9, reason="SIGKILL", metric_seq=12)
+    assert table == "liveness"
+    assert row["terminal"] == (VER, "failed", -9, "SIGKILL", 12)
+    assert row["metric_seq"] == 12
+
+
+def test_a_null_attribute_removes_its_key() -> None:
+    found = {
+        row["key"]: (row["value"], row["is_deleted"], row["actor"])
+        for _, row in rows("Attributes", values={"name": "n", "tag:x": None})
+    }
+    assert found == {"name": ("n", 0, "ada@lab"), "tag:x": ("", 1, "ada@lab")}
+
+
+def test_params_keep_their_kind_and_number() -> None:
+    values = [
+        {"name": "lr", "kind": "float", "text": "0.1", "number": 0.1},
+        {"name": "opt", "kind": "string", "text": "adam", "number": None},
+        {"name": "old", "kind": "deleted", "text": "", "number": None},
+        {"name": "inf", "kind": "float", "text": "inf", "number": math.inf},
+    ]
+    found = {row["name"]: row for table, row in rows("Params", values=values) if table == "params"}
+    assert (found["lr"]["number"], found["lr"]["kind"], found["lr"]["is_deleted"]) == (0.1, "float", 0)
+    assert math.isnan(found["opt"]["number"])
+    assert found["old"]["is_deleted"] == 1
+    assert found["inf"]["number"] == math.inf
+
+
+def test_an_artifact_writes_its_version_its_link_and_its_aliases() -> None:
+    file = {"path": "m.pt", "sha256": "ab", "size": 3, "mime": "x/y"}
+    found = rows("ArtifactLogged", name="m", type="model", digest="d", size=3, files=[file], aliases=["best", "best"])
+    assert [table for table, _ in found] == ["artifacts", "artifact_links", "artifact_aliases"]
+    assert found[0][1]["files"] == [("m.pt", "ab", 3, "x/y")]
+    assert (found[1][1]["role"], found[1][1]["digest"]) == ("out", "d")
+    ((_, used),) = rows("ArtifactUsed", name="m", version="latest", digest="d")
+    assert (used["role"], used["version"]) == ("in", "latest")
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "what"),
+    [
+        ("Heartbeat", {"attempt": 70_000}, "attempt is 70000"),
+        ("Heartbeat", {"project": "p" * 300}, "300 bytes"),
+        ("ArtifactLogged", {"name": "a", "type": "t", "digest": "d", "size": -1, "files": []}, "negative size"),
+        ("Params", {"values": [{"name": "n" * 2000, "kind": "int", "text": "1"}]}, "2000 bytes"),
+        ("Attributes", {"values": {"k" * 1025: "v"}}, "1025 bytes"),
+    ],
+)
+def test_a_field_that_does_not_fit_its_column_is_refused(kind: str, fields: dict[str, Any], what: str) -> None:
+    with pytest.raises(MessageUnusable, match=what):
+        rows(kind, **fields)
