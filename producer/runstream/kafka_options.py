@@ -25,7 +25,8 @@ class KafkaOptions:
     """Partitions of a topic that does not exist yet; one run stays in one partition."""
     replication: int = -1
     """Copies of a topic that does not exist yet; -1: what the brokers have as default."""
-    compression: str = "lz4"
+    compression: str = "zstd"
+    """zstd, lz4, snappy, gzip or none. aiokafka runs lz4 at a level that takes fifteen times the CPU of its zstd."""
     security_protocol: str = "PLAINTEXT"
     sasl_mechanism: str = "PLAIN"
     """PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."""

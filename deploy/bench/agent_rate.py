@@ -1,0 +1,144 @@
+"""The agent as a process: points a second from a full spool to a real broker, memory without one, cost while idle."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from runstream.spool_cursor import Cursor
+from runstream.spool_writer import KeySet, SpoolWriter
+
+METRICS = 10
+ROWS = 1_000_000
+ROUNDS = 3
+IDLE_S = 10.0
+SETTLE_S = 5.0
+
+
+def measure(kafka_bootstrap: str) -> list[tuple[str, str, str]]:
+    """Rows of (what, value, note)."""
+    rates = [shipped(kafka_bootstrap) for _ in range(ROUNDS)]
+    each = ", ".join(f"{points / 1e6:.1f}" for points, _ in rates)
+    rate = statistics.median(points for points, _ in rates)
+    size = rates[0][1]
+    peak, held = without_broker()
+    return [
+        ("Agent, spool to broker", f"{rate / 1e6:.1f} M points/s", f"rows of {METRICS}, median of {ROUNDS}: {each}"),
+        ("The same as spooled bytes", f"{rate * size / 2**20:.0f} MiB/s", f"{size:.1f} bytes a point in the spool"),
+        ("Agent, peak RSS, broker down", f"{peak:.0f} MiB", f"{held / 1e6:.0f} M points spooled and unsent"),
+        ("Agent beside an idle run", f"{100 * idle(kafka_bootstrap):.1f} % of a core", f"over {IDLE_S:.0f} s"),
+    ]
+
+
+def shipped(bootstrap: str) -> tuple[float, float]:
+    """Points a second between the first and the last acknowledgement, and bytes a point in the spool."""
+    with tempfile.TemporaryDirectory(prefix="runstream-agent-rate-") as directory:
+        writer, size = filled(Path(directory))
+        writer.append_event({"type": "RunFinished", "state": "finished"})
+        writer.close()
+        spool = writer.directory
+        with agent(Path(directory), bootstrap):
+            while not (first := Cursor.load(spool).position.row_seq):
+                time.sleep(0.005)
+            began = time.perf_counter()
+            while spool.exists() and not Cursor.load(spool).finished:
+                time.sleep(0.005)
+            took = time.perf_counter() - began
+        return (ROWS - first) * METRICS / took, size
+
+
+def without_broker() -> tuple[float, int]:
+    """Peak resident MiB once reading has paused, and the points that wait."""
+    with tempfile.TemporaryDirectory(prefix="runstream-agent-rss-") as directory, socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # bound, not listening: nobody else takes the port and nobody answers
+        writer, _ = filled(Path(directory))
+        with agent(Path(directory), f"127.0.0.1:{closed.getsockname()[1]}") as process:
+            peak, since = 0.0, time.monotonic()
+            while time.monotonic() - since < SETTLE_S:
+                now = peak_mib(process.pid)
+                if now > peak:
+                    peak, since = now, time.monotonic()
+                time.sleep(0.2)
+        writer.abandon()
+        return peak, ROWS * METRICS
+
+
+def idle(bootstrap: str) -> float:
+    """Share of a core that the agent takes while one run lives and logs nothing."""
+    with tempfile.TemporaryDirectory(prefix="runstream-agent-idle-") as directory:
+        writer = writer_in(Path(directory))
+        writer.append_row(KeySet(1, ("loss",)), 0, [1.0])
+        with agent(Path(directory), bootstrap) as process:
+            while not Cursor.load(writer.directory).position.row_seq:
+                time.sleep(0.05)
+            time.sleep(SETTLE_S + 1)
+            before = cpu_seconds(process.pid)
+            time.sleep(IDLE_S)
+            used = cpu_seconds(process.pid) - before
+        writer.abandon()
+        return used / IDLE_S
+
+
+def writer_in(directory: Path) -> SpoolWriter:
+    return SpoolWriter(
+        directory / "spool",
+        run_id=uuid.uuid4(),
+        writer_id=random.getrandbits(62) + 1,
+        project="bench",
+        attempt=0,
+        rank=0,
+        segment_bytes=1 << 20,
+        segment_max_bytes=16 << 20,
+    )
+
+
+def filled(directory: Path) -> tuple[SpoolWriter, float]:
+    """A spool of ROWS rows of noise, and its bytes a point."""
+    writer = writer_in(directory)
+    keys = KeySet(1, tuple(f"metric/{i}" for i in range(METRICS)))
+    noise = [[random.gauss(0, 1) for _ in range(METRICS)] for _ in range(1000)]
+    for step in range(ROWS):
+        writer.append_row(keys, step, noise[step % 1000])
+    return writer, keys.size / METRICS
+
+
+@contextmanager
+def agent(directory: Path, bootstrap: str) -> Iterator[subprocess.Popen[bytes]]:
+    env = {
+        **os.environ,
+        "RUNSTREAM_KAFKA": bootstrap,
+        "RUNSTREAM_KAFKA_PARTITIONS": "2",
+        "RUNSTREAM_TOPIC_PREFIX": f"bench-{uuid.uuid4().hex[:8]}",
+    }
+    command = [sys.executable, "-m", "runstream.agent", "--dir", str(directory), "--stay", "--log-level", "ERROR"]
+    process = subprocess.Popen(command, env=env)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def peak_mib(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+if __name__ == "__main__":
+    for row in measure(sys.argv[1]):
+        print(*row, sep="  |  ")
