@@ -64,7 +64,8 @@ def command() -> list[str]:
     """The command line of this process, secrets masked, at most MAX_COMMAND_BYTES in all."""
     kept: list[str] = []
     room = MAX_COMMAND_BYTES
-    for argument in mask_command(getattr(sys, "orig_argv", None) or sys.argv):
+    given = [cut(argument, MAX_COMMAND_BYTES)[0] for argument in getattr(sys, "orig_argv", None) or sys.argv]
+    for argument in mask_command(given):
         text, was_cut = cut(argument, max(room, 4))
         kept.append(text)
         room -= len(text.encode())
@@ -76,7 +77,7 @@ def command() -> list[str]:
 def environment(env: Mapping[str, str], allowed: tuple[str, ...]) -> dict[str, str]:
     """The allowed variables of `env`, masked by name and shape."""
     return {
-        name: cut(mask_value(name, text), MAX_VARIABLE_BYTES)[0]
+        name: mask_value(name, cut(text, MAX_VARIABLE_BYTES)[0])
         for name, text in sorted(env.items())
         if any(fnmatchcase(name, pattern) for pattern in allowed)
     }

@@ -53,7 +53,7 @@ def outcome_of(error: BaseException | None) -> Outcome:
         text = f"{type(error).__name__}: {error}"
     except Exception:  # noqa: BLE001 - a user's __str__ may do anything
         text = type(error).__name__
-    return Outcome("failed", 1, cut(mask_text(text), MAX_REASON_BYTES)[0])
+    return Outcome("failed", 1, _reason(text))
 
 
 def outcome_of_code(code: object) -> Outcome:
@@ -61,7 +61,7 @@ def outcome_of_code(code: object) -> Outcome:
     if code is None:
         return Outcome()
     if not isinstance(code, int):
-        return Outcome("failed", 1, cut(mask_text(str(code)), MAX_REASON_BYTES)[0])
+        return Outcome("failed", 1, _reason(str(code)))
     import signal
 
     status = int(code) & 0xFF
@@ -73,6 +73,10 @@ def outcome_of_code(code: object) -> Outcome:
         except ValueError:
             return Outcome("failed", status, f"exit code {status}")
     return Outcome("failed", status, f"exit code {status}")
+
+
+def _reason(text: str) -> str:
+    return mask_text(cut(text, MAX_REASON_BYTES)[0])
 
 
 def watch(run: Ending) -> None:

@@ -38,19 +38,23 @@ _TOKENS = {
         "read",
     ),
 }
+# Every repeat that can fail is bounded, so that a long text takes time in proportion to its length.
 _SHAPES = (
-    (re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/@\s]+@"), rf"\1{MASK}@"),
+    (re.compile(r"(?<![A-Za-z0-9+.-])([A-Za-z][A-Za-z0-9+.-]{0,30}://)[^/@\s]{1,1000}@"), rf"\1{MASK}@"),
     (
-        re.compile(r"([?&][\w.-]*(?:token|key|password|secret|signature|sig|credential)=)[^&\s]+", re.IGNORECASE),
+        re.compile(r"([?&][\w.-]{0,60}(?:token|key|password|secret|signature|sig|credential)=)[^&\s]+", re.IGNORECASE),
         rf"\1{MASK}",
     ),
     (re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}"), rf"\1 {MASK}"),
-    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", re.DOTALL), MASK),
+    (
+        re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|$)", re.DOTALL),
+        MASK,
+    ),
     (
         re.compile(
             r"\b(?:(?:AKIA|ASIA)[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|hf_[A-Za-z0-9]{20,}"
             r"|sk-[A-Za-z0-9_-]{20,}|xox[abeprs]-[A-Za-z0-9-]{10,}|AIza[\w-]{35}|npm_[A-Za-z0-9]{30,}|pypi-[\w-]{30,}"
-            r"|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)"
+            r"|eyJ[\w-]{8,2000}\.[\w-]{8,2000}\.[\w-]*)"
         ),
         MASK,
     ),

@@ -67,8 +67,8 @@ def typed(name: str, value: object) -> dict[str, Any]:
     except Exception as error:  # noqa: BLE001 - any object may come, with any __repr__
         kind, text, number = "string", f"<{type(value).__name__}: {type(error).__name__} when read>", None
     if kind in ("string", "json"):
-        text = MASK if text and kind == "string" and is_secret_name(name) else mask_text(text)
         text, was_cut = cut(text, MAX_TEXT_BYTES)
+        text = MASK if text and kind == "string" and is_secret_name(name) else mask_text(text)
         kind = "string" if was_cut else kind
     return {"name": name, "kind": kind, "text": text, "number": number}
 
