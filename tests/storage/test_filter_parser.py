@@ -73,6 +73,13 @@ def test_a_subject_may_be_written_so(text: str, kind: str, names: tuple[str, ...
 
 
 @pytest.mark.parametrize(
+    "pattern", [r"\p{L}+", r"[[:alpha:]]", r"^a\d{3}$", r"\Qa.b\E", "(?i)a", "a||b", r"\x{10FFFF}"]
+)
+def test_a_pattern_may_use_all_of_re2(pattern: str) -> None:
+    assert error_of(f"name =~ '{pattern}'") is None
+
+
+@pytest.mark.parametrize(
     ("text", "type_", "value"),
     [
         ("1e-3", "number", 0.001),
