@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from .ahead import install_ahead
 from .tiers import ACCOUNT, SERVICES, Account, Policy, Tier, docker_answers, leave_out
 
 _MARKS = {
@@ -34,6 +35,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in _MARKS:
                 item.add_marker(_MARKS[fixture])
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Before the first test, so that it counts for no test's timeout and people see it past pytest's capture."""
+    if session.config.option.collectonly or not session.items:
+        return
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    install_ahead(session.items, Policy.from_env(os.environ), terminal.write_line if terminal else print)
 
 
 @pytest.hookimpl(tryfirst=True)

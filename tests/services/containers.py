@@ -31,7 +31,7 @@ class ImageMissing(Exception):
         super().__init__(f"The image {image} cannot be had ({reason[:200]}); {variable} names another one.")
 
 
-def image(service: str) -> str:
+def image(service: str, report: Callable[[str], None] = lambda _: None) -> str:
     """The image of `service`, present on the engine; pulled if need be. Raises ImageMissing."""
     import docker
     from docker.errors import DockerException, ImageNotFound
@@ -43,6 +43,7 @@ def image(service: str) -> str:
         try:
             client.images.get(name)
         except ImageNotFound:
+            report(f"pulling {name} …")
             client.images.pull(name)
     except DockerException as exc:
         raise ImageMissing(image=name, variable=variable, reason=str(exc)) from None

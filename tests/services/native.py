@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,16 +14,11 @@ from runstream_deploy.dev import Service
 S = TypeVar("S", bound=Service)
 
 
-def say(message: str) -> None:
-    """Past pytest's capture: a first installation takes minutes, and people should see it."""
-    print(message, file=sys.__stderr__, flush=True)
-
-
 @contextmanager
 def temporary(kind: type[S]) -> Iterator[S]:
     """A started service of its own; its process and data are removed afterwards."""
     directory = Path(tempfile.mkdtemp(prefix=f"runstream-test-{kind.kind}-"))
-    service = kind(directory, tethered=True, report=say)
+    service = kind(directory, tethered=True)
     try:
         service.start()
         yield service
