@@ -69,10 +69,10 @@ def serve_ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
             env["RUNSTREAM_CLICKHOUSE"] = clickhouse
         if objects:
             env["RUNSTREAM_S3"] = objects.as_uri()
-        log = (folder / "ui.log").open("w")
-        process = subprocess.Popen(
-            [sys.executable, "-c", _SERVE], env=env, cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True
-        )
+        with (folder / "ui.log").open("w") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-c", _SERVE], env=env, cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True
+            )
         started.append(process)
         assert process.stdout is not None
         url = process.stdout.readline().strip()

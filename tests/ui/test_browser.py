@@ -134,6 +134,7 @@ def test_chosen_runs_are_drawn_together_and_compared(visit: Visit) -> None:
         visit.settled()
     page.get_by_role("button", name="Compare 2").wait_for()
     page.locator("canvas").first.wait_for()
+    page.locator(".rs-legend span[title]").nth(1).wait_for()
     assert page.locator(".rs-legend span[title]").count() == 2
     page.get_by_role("button", name="Compare 2").click()
     page.get_by_role("tab", name="Params").click()

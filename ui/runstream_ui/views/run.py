@@ -46,7 +46,7 @@ def page() -> None:
             _metrics(project, header.run.run_id)
     with tabs["Artifacts"] as tab:
         if tab.open:
-            artifact_links(data.run_artifacts(project, header.run.run_id))
+            artifact_links(project, data.run_artifacts(project, header.run.run_id))
     with tabs["Environment"] as tab:
         if tab.open:
             _environment(header)

@@ -21,6 +21,7 @@ _PAGE_SIZES = (25, 50, 100, 200)
 _DEFAULT_SIZE = 50
 _REFRESH_S = 5
 _MAX_CHARTED = 30
+_PAGING_PX = 400
 _FIXED = (
     Column("name", "Name", sortable=True, pin=True),
     Column("state", "State", sortable=True),
@@ -198,7 +199,7 @@ def _paging(matched: int, size: int, number: int) -> None:
         st.html(f'<div class="rs-line">{formats.count(first)}–{formats.count(last)} of {formats.count(matched)}</div>')
         if pages > 1:
             st.session_state["page-number"] = min(number, pages)
-            st.pagination(pages, key="page-number", on_change=_turn_page)
+            st.pagination(pages, key="page-number", on_change=_turn_page, width=_PAGING_PX)
         if matched > _PAGE_SIZES[0]:
             st.session_state["page-size"] = size if size in _PAGE_SIZES else _DEFAULT_SIZE
             st.selectbox(

@@ -194,8 +194,8 @@ def _documentation() -> None:
     views = data.views()
     st.markdown("**Views**")
     with st.container(height=560, border=False):
-        for number, view in enumerate(views):
-            with st.expander(in_markdown(view.name), expanded=number == 0, key=f"view-{view.name}", type="compact"):
+        for view in views:
+            with st.expander(in_markdown(view.name), expanded=view.name == "v_runs", key=f"view-{view.name}", type="compact"):
                 rows = "".join(
                     f"<tr><th>{in_html(column.name)}</th><td>{in_html(column.comment)} "
                     f'<span class="rs-type">{in_html(column.type)}</span></td></tr>'

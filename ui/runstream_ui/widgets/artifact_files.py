@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from runstream_storage.queries.results import ArtifactFile, ArtifactLink, ArtifactVersion
-from runstream_ui import formats, urls
+from runstream_ui import data, formats, urls
 from runstream_ui.markup import in_html
 from runstream_ui.widgets.table import Cell, Column, Row, table
 
 _IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 _IMAGES = 12
+_BOXES = 20
 _FILES = 500
 
 _EXAMPLE = """run.log_artifact("model.pt", name="classifier", type="model", aliases=["best"])"""
@@ -24,17 +25,19 @@ def no_artifacts() -> None:
     st.code(_EXAMPLE, language="python")
 
 
-def artifact_links(links: Sequence[ArtifactLink]) -> None:
-    """What a run made and what it read."""
+def artifact_links(project: str, links: Sequence[ArtifactLink]) -> None:
+    """What a run made and what it read, with the files of each."""
     if not links:
         no_artifacts()
-    for link in links:
-        if link.artifact is None:
-            st.html(
-                f'<div class="rs-head"><b>{in_html(link.name)}</b> {in_html(link.asked)} · read, not known here</div>'
-            )
+    for link in links[:_BOXES]:
+        known = data.artifact(project, link.name, link.artifact.digest) if link.artifact else None
+        if known is None:
+            asked = in_html(link.asked)
+            st.html(f'<div class="rs-head"><b>{in_html(link.name)}</b> {asked} · read, not known here</div>')
         else:
-            artifact_box(link.artifact, note=f"read as {link.asked}" if link.role == "in" else "")
+            artifact_box(known, note=f"read as {link.asked or link.name}" if link.role == "in" else "")
+    if len(links) > _BOXES:
+        st.caption(f"The first {_BOXES} of {len(links)} artifacts; the others are on the Artifacts page.")
 
 
 def artifact_box(artifact: ArtifactVersion, *, note: str = "") -> None:

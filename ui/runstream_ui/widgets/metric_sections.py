@@ -109,7 +109,7 @@ def _section(
         pages = -(-len(members) // _SECTION_CHARTS)
         number = 1
         if pages > 1:
-            number = st.pagination(pages, key=f"section-page-{key}-{prefix}")
+            number = st.pagination(pages, key=f"section-page-{key}-{prefix}", width=400)
         first = (number - 1) * _SECTION_CHARTS
         page = members[first : first + _SECTION_CHARTS]
         metric_grid(project, runs, page, view, key=f"{key}-{prefix}", live=data.is_live(runs))
