@@ -31,8 +31,13 @@ class ImageMissing(Exception):
         super().__init__(f"The image {image} cannot be had ({reason[:200]}); {variable} names another one.")
 
 
+_MISSING: dict[str, ImageMissing] = {}
+
+
 def image(service: str, report: Callable[[str], None] = lambda _: None) -> str:
-    """The image of `service`, present on the engine; pulled if need be. Raises ImageMissing."""
+    """The image of `service`, present on the engine; pulled if need be. Raises ImageMissing, which is tried once."""
+    if service in _MISSING:
+        raise _MISSING[service]
     import docker
     from docker.errors import DockerException, ImageNotFound
 
@@ -46,7 +51,8 @@ def image(service: str, report: Callable[[str], None] = lambda _: None) -> str:
             report(f"pulling {name} …")
             client.images.pull(name)
     except DockerException as exc:
-        raise ImageMissing(image=name, variable=variable, reason=str(exc)) from None
+        _MISSING[service] = ImageMissing(image=name, variable=variable, reason=str(exc))
+        raise _MISSING[service] from None
     finally:
         client.close()
     return name
