@@ -56,7 +56,7 @@ async def sync(
     objects: Uploads,
     progress: Progress | None = None,
     *,
-    settings: Settings | None = None,
+    settings: Settings,
 ) -> SyncReport:
     """Sends the spools under `directory` whose writers are gone, and returns when all of it is acknowledged.
 
@@ -79,7 +79,7 @@ async def sync(
         directory,
         transport,
         objects,
-        settings or Settings(dir=directory),
+        settings,
         stay=False,
         skip_living=True,
         leave_after_s=0.0,

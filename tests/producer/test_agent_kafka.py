@@ -18,6 +18,7 @@ import pytest
 from producer.wire import Spooled, rows_of, stored
 from runstream import events
 from runstream.agent.lock import holder
+from runstream.objects import object_key, open_store
 from runstream.spool import Position
 from runstream.spool_cursor import Cursor
 
@@ -53,6 +54,12 @@ def agent_process(data_dir: Path, bootstrap: str, prefix: str) -> Iterator[subpr
         process.wait()
 
 
+def stop_agent(data_dir: Path) -> None:
+    if pid := holder(data_dir / "agent.lock"):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+
+
 def await_true(condition: Callable[[], Any], within_s: float = 60.0) -> None:
     give_up_at = time.monotonic() + within_s
     while not condition():
@@ -76,9 +83,7 @@ def test_a_training_process_killed_right_after_log_loses_nothing(kafka: Any, top
     try:
         await_true(lambda: not list((tmp_path / "spool").glob("*/*/*.seg")), 60)
     finally:
-        if pid := holder(tmp_path / "agent.lock"):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
+        stop_agent(tmp_path)
     seqs, control = arrived(kafka.bootstrap, topic_prefix)
     assert seqs == list(range(20_000))
     assert [kind for kind, _ in control if kind not in ("Heartbeat", "Params")] == ["RunStarted", "RunFinished"]
@@ -141,16 +146,13 @@ def test_a_broker_that_goes_and_comes_costs_nothing_but_time(private_kafka: Any,
         train(5_000)
         private_kafka.kill()
         train(50_000)
-        time.sleep(1)
-        private_kafka.start()
-        await_true(lambda: acknowledged() == 66_000)
-        private_kafka.kill()
-        train(1_000)
         spool.finish()
+        time.sleep(1)
+        assert spool.directory.exists()
         private_kafka.start()
         await_true(lambda: not spool.directory.exists())
     seqs, control = arrived(bootstrap, prefix)
-    assert seqs == list(range(67_000))
+    assert seqs == list(range(66_000))
     assert [kind for kind, _ in control if kind != "Heartbeat"] == ["RunStarted", "RunFinished"]
 
 
@@ -175,3 +177,54 @@ def test_without_a_broker_the_agent_says_what_to_set(tmp_path: Path) -> None:
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "RUNSTREAM_KAFKA" in done.stderr
+
+
+ARTIFACT = """
+import runstream, sys
+with runstream.init(project="art") as run:
+    run.log({"loss": 0.5})
+    run.log_artifact(sys.argv[1], name="net", type="model", aliases=["best"])
+"""
+
+
+@pytest.mark.kafka
+@pytest.mark.s3
+def test_an_artifact_is_in_the_object_store_when_its_event_arrives(
+    kafka: Any, topic_prefix: str, bucket: str, tmp_path: Path
+) -> None:
+    model = tmp_path / "model.pt"
+    model.write_bytes(os.urandom(6 << 20))
+    env = {**environment(tmp_path / "data", kafka.bootstrap, topic_prefix), "RUNSTREAM_S3": bucket}
+    command = [sys.executable, "-c", ARTIFACT, str(model)]
+    try:
+        subprocess.run(command, env=env, check=True, capture_output=True)
+        await_true(lambda: not list((tmp_path / "data" / "spool").glob("*/*/*.seg")))
+    finally:
+        stop_agent(tmp_path / "data")
+    seqs, control = arrived(kafka.bootstrap, topic_prefix)
+    assert seqs == [0]
+    (logged,) = [event for kind, event in control if kind == "ArtifactLogged"]
+    (file,) = logged["files"]
+    with open_store(bucket).open(object_key(file["sha256"])) as stream:
+        assert stream.read() == model.read_bytes()
+    assert [event["state"] for kind, event in control if kind == "RunFinished"] == ["finished"]
+
+
+THREAD = """
+import threading, runstream
+with runstream.init(project="thread") as run:
+    assert [thread.name for thread in threading.enumerate()][1:2] == ["runstream-agent"]
+    for step in range(1000):
+        run.log({"loss": step / 10})
+"""
+
+
+@pytest.mark.kafka
+def test_a_thread_can_be_the_agent(kafka: Any, topic_prefix: str, tmp_path: Path) -> None:
+    env = {**environment(tmp_path, kafka.bootstrap, topic_prefix), "RUNSTREAM_AGENT": "thread"}
+    done = subprocess.run([sys.executable, "-c", THREAD], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert holder(tmp_path / "agent.lock") is None
+    seqs, control = arrived(kafka.bootstrap, topic_prefix)
+    assert seqs == list(range(1000))
+    assert control[-1][1]["state"] == "finished"

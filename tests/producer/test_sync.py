@@ -2,13 +2,18 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from producer.wire import FILES, MemoryObjects, MemoryTransport, Spooled, dead_writer, settings
 from runstream.agent.lock import AgentLock
 from runstream.errors import AgentRunning
-from runstream.sync import sync
+from runstream.sync import SyncReport, sync
+
+
+async def send(data_dir: Path, *arguments: Any) -> SyncReport:
+    return await sync(data_dir, *arguments, settings=settings(data_dir))
 
 
 async def test_what_dead_writers_left_is_sent_and_counted(tmp_path: Path) -> None:
@@ -16,7 +21,7 @@ async def test_what_dead_writers_left_is_sent_and_counted(tmp_path: Path) -> Non
     dead_writer(tmp_path, "spool.finish()")
     transport = MemoryTransport()
     seen: list[tuple[int, int]] = []
-    report = await sync(tmp_path, transport, MemoryObjects(), lambda done, total: seen.append((done, total)))
+    report = await send(tmp_path, transport, MemoryObjects(), lambda done, total: seen.append((done, total)))
     assert (report.runs, report.writers, report.points, report.events) == (2, 2, 2000, 4)
     assert report.left == {}
     assert len(transport.rows()) == 2000
@@ -28,30 +33,31 @@ async def test_what_dead_writers_left_is_sent_and_counted(tmp_path: Path) -> Non
 
 async def test_a_second_sync_finds_nothing(tmp_path: Path) -> None:
     dead_writer(tmp_path)
-    await sync(tmp_path, MemoryTransport(), MemoryObjects())
+    await send(tmp_path, MemoryTransport(), MemoryObjects())
     again = MemoryTransport()
-    report = await sync(tmp_path, again, MemoryObjects())
+    report = await send(tmp_path, again, MemoryObjects())
     assert (report.writers, report.points, again.messages) == (0, 0, [])
 
 
 async def test_a_living_writer_is_left_to_the_agent(tmp_path: Path) -> None:
     spool = Spooled(tmp_path)
-    report = await sync(tmp_path, MemoryTransport(), MemoryObjects())
+    report = await send(tmp_path, MemoryTransport(), MemoryObjects())
     assert list(report.left) == [str(spool.directory)]
     assert (report.writers, report.points) == (0, 0)
     assert "still runs" in report.summary()
     spool.writer.abandon()
 
 
-async def test_an_interrupted_sync_goes_on_where_it_was(tmp_path: Path) -> None:
+async def test_an_interrupted_sync_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runstream.agent.shipping.STOP_WITHIN_S", 0.1)
     _, directory = dead_writer(tmp_path)
     held = MemoryTransport()
     held.hold = True
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(sync(tmp_path, held, MemoryObjects()), 0.5)
+        await asyncio.wait_for(send(tmp_path, held, MemoryObjects()), 0.5)
     assert directory.exists()
     transport = MemoryTransport()
-    report = await sync(tmp_path, transport, MemoryObjects())
+    report = await send(tmp_path, transport, MemoryObjects())
     assert report.points == 1000
     assert [row[0] for row in transport.rows()] == list(range(1000))
 
@@ -60,7 +66,7 @@ async def test_artifacts_of_dead_writers_are_uploaded(tmp_path: Path) -> None:
     spool, objects = Spooled(tmp_path), MemoryObjects()
     spool.stage("net", FILES)
     spool.finish()
-    report = await sync(tmp_path, MemoryTransport(), objects)
+    report = await send(tmp_path, MemoryTransport(), objects)
     assert (report.files, len(objects.objects)) == (2, 2)
 
 
@@ -68,11 +74,11 @@ async def test_a_spool_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     spool = Spooled(tmp_path)
     spool.finish()
     next(spool.directory.glob("*.seg")).write_bytes(b"garbage" * 100)
-    report = await sync(tmp_path, MemoryTransport(), MemoryObjects())
+    report = await send(tmp_path, MemoryTransport(), MemoryObjects())
     assert list(report.left) == [str(spool.directory)]
 
 
 async def test_sync_refuses_a_directory_that_an_agent_serves(tmp_path: Path) -> None:
     dead_writer(tmp_path)
     with AgentLock(tmp_path / "agent.lock"), pytest.raises(AgentRunning):
-        await sync(tmp_path, MemoryTransport(), MemoryObjects(), settings=settings(tmp_path))
+        await send(tmp_path, MemoryTransport(), MemoryObjects())

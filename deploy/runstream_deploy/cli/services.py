@@ -148,6 +148,7 @@ def sync(
                     KafkaTransport(settings),
                     open_store(settings.s3),
                     progress=lambda done, total: bar.update(task, completed=done, total=total),
+                    settings=settings,
                 )
             )
         if as_json:

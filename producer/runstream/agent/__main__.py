@@ -15,12 +15,18 @@ from pathlib import Path
 from runstream.agent.shipping import Agent
 from runstream.errors import AgentRunning, SettingsError
 from runstream.kafka import KafkaTransport
+from runstream.kafka_options import PREFIX, KafkaOptions
 from runstream.objects import StoreOpenedLater
 from runstream.settings import Settings
 
 log = logging.getLogger("runstream.agent")
 OK, FAILED = 0, 1
 REPEAT_AFTER_S = 30.0
+VARIABLES = (
+    "Reads RUNSTREAM_DIR, RUNSTREAM_KAFKA, RUNSTREAM_TOPIC_PREFIX, RUNSTREAM_S3 and "
+    + ", ".join(PREFIX + field.name.upper() for field in dataclasses.fields(KafkaOptions) if field.name != "bootstrap")
+    + "; docs/agent.md explains them."
+)
 
 
 class OncePerWhile(logging.Filter):
@@ -43,7 +49,7 @@ class OncePerWhile(logging.Filter):
 
 def main(arguments: list[str] | None = None) -> int:
     """The exit code: 0 all is sent or it was told to stop, 1 it failed or (with --stay) another one runs, 2 usage."""
-    parser = argparse.ArgumentParser(prog="runstream agent", description=__doc__)
+    parser = argparse.ArgumentParser(prog="runstream agent", description=__doc__, epilog=VARIABLES)
     parser.add_argument("--dir", type=Path, help="data directory; default RUNSTREAM_DIR")
     parser.add_argument("--stay", action="store_true", help="go on when no writer lives and all is sent")
     parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
