@@ -37,8 +37,10 @@ class LoggedArtifact:
     """Relative paths, `/` between the parts."""
 
 
-def stage(source: Path, directory: Path) -> list[dict[str, Any]]:
+def stage(source: Path, directory: Path, spool: Path) -> list[dict[str, Any]]:
     """Copy the file or tree `source` into `directory`; path and size of each file in order of path.
+
+    What lies in `spool` is left out: a tree may well contain the spool, and with it this very copy.
 
     A copy, not a hard link: checkpoints are often overwritten in place, and a link would change with them. Where the
     file system can (XFS, Btrfs), the copy shares its blocks with the original. Raises OSError or ValueError, and then
@@ -48,7 +50,7 @@ def stage(source: Path, directory: Path) -> list[dict[str, Any]]:
 
     files: list[dict[str, Any]] = []
     try:
-        for path, relative in _files_of(source):
+        for path, relative in _files_of(source, spool.resolve()):
             relative.encode()  # a name that is not text could not be asked for again
             target = directory / relative
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -65,14 +67,15 @@ def _check_count(files: int) -> None:
         raise ValueError(f"{files} files in it; 1 to {MAX_FILES} can be kept, more as an archive")
 
 
-def _files_of(source: Path) -> Iterator[tuple[Path, str]]:
+def _files_of(source: Path, spool: Path) -> Iterator[tuple[Path, str]]:
     if source.is_file():
         yield source, source.name
         return
     if not source.is_dir():
         raise FileNotFoundError(f"there is no file or directory {source}")
     for root, directories, names in os.walk(source):
-        directories.sort()
+        here = Path(root).resolve()
+        directories[:] = sorted(name for name in directories if here / name != spool)
         for name in sorted(names):
             path = Path(root, name)
             if path.is_file():  # not a socket, a device or a link to nowhere

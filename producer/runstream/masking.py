@@ -21,22 +21,40 @@ _ALWAYS = {
     "authtoken",
 }
 _KEYS = {"api", "access", "secret", "private", "account", "auth", "encryption", "signing", "ssh", "license"}
-_TOKENS = {
-    *("access", "api", "auth", "bearer", "bot", "csrf", "deploy", "github", "gitlab", "hf", "hub", "id", "jwt"),
+# Of text, not of access. Any other "... token" counts as a secret.
+_TEXT_TOKENS = {
     *(
-        "oauth",
-        "personal",
-        "refresh",
-        "secret",
-        "security",
-        "session",
-        "slack",
-        "user",
-        "wandb",
-        "neptune",
-        "write",
-        "read",
+        "additional",
+        "audio",
+        "begin",
+        "bos",
+        "class",
+        "cls",
+        "context",
+        "decoder",
+        "end",
+        "eos",
+        "extra",
+        "fim",
+        "first",
     ),
+    *(
+        "image",
+        "input",
+        "last",
+        "mask",
+        "max",
+        "min",
+        "new",
+        "next",
+        "num",
+        "output",
+        "pad",
+        "padding",
+        "per",
+        "prompt",
+    ),
+    *("separator", "sep", "special", "start", "stop", "text", "think", "trigger", "unk", "unknown", "video", "word"),
 }
 # Every repeat that can fail is bounded, so that a long text takes time in proportion to its length.
 _SHAPES = (
@@ -73,7 +91,7 @@ def is_secret_name(name: str) -> bool:
     if _ALWAYS.intersection(words):
         return True
     before = words[-2] if len(words) > 1 else ""
-    return (words[-1] == "token" and (not before or before in _TOKENS)) or (words[-1] == "key" and before in _KEYS)
+    return (words[-1] == "token" and before not in _TEXT_TOKENS) or (words[-1] == "key" and before in _KEYS)
 
 
 def mask_text(text: str) -> str:

@@ -247,7 +247,7 @@ class Run(Recorder):
                     return None
                 self._artifacts += 1
                 staged = f"files/{self._artifacts}"
-            files = stage(source, writer.directory / staged)
+            files = stage(source, writer.directory / staged, self.settings.spool_dir)
             logged = LoggedArtifact(name, type, sum(f["size"] for f in files), tuple(f["path"] for f in files))
             self._emit(
                 {
