@@ -36,7 +36,7 @@ class Answer:
         """Takes from `request` how to code the answer."""
         self._fixed["X-ClickHouse-Query-Id"] = request.query_id
         self._packs, self._waits = request.packs_answer, request.waits
-        name = coding.choose(request.accepts)
+        name = None if self._packs else coding.choose(request.accepts)  # packed twice would only cost time
         if name:
             self._encoder = coding.encoder(name)
             self._fixed["Content-Encoding"] = name

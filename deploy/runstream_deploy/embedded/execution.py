@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from runstream_deploy.embedded import native
 from runstream_deploy.embedded.engine import Engine, Handle
 from runstream_deploy.embedded.errors import QueryError
 from runstream_deploy.embedded.formats import STREAMED
@@ -96,14 +97,20 @@ class Execution:
         return bytes(result.bytes())
 
     def pieces(self) -> Iterator[bytes]:
-        """The answer, as the engine gives it. Raises QueryError, also in between."""
+        """The answer, piece by piece as the engine gives it. Raises QueryError, also in between."""
+        name = self.statement.format or self.request.default_format
+        if name.lower() == "native" and self.request.revision >= native.CUSTOM_SERIALIZATION:
+            return map(native.in_revision, self._pieces())
+        return self._pieces()
+
+    def _pieces(self) -> Iterator[bytes]:
         handle, sql = self._ready(), _text(self.statement.sql)
         name = self.statement.format or self.request.default_format
         if self.statement.kind not in SELECTING or name.lower() not in STREAMED:
             result = handle.query(sql, name, self.request.parameters)
             size = result.size()
             self.summary.add(result, size)
-            if size <= PIECE_BYTES:
+            if size <= PIECE_BYTES or name.lower() == "native":
                 yield result.bytes() or b""
                 return
             view = memoryview(result.get_memview().view())

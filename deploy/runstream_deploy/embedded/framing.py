@@ -25,8 +25,8 @@ LIMIT_BYTES = 1 << 30
 
 
 def _checksum(data: bytes) -> bytes:
-    high = CityHash128(data)
-    return CHECKSUM.pack(high & 0xFFFFFFFFFFFFFFFF, high >> 64)
+    halves = CityHash128(data)
+    return CHECKSUM.pack(halves >> 64, halves & 0xFFFFFFFFFFFFFFFF)
 
 
 def pack(data: bytes) -> bytes:

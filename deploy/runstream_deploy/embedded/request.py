@@ -38,6 +38,8 @@ class Request:
     packs_answer: bool
     packed_body: bool
     waits: bool
+    revision: int
+    """`client_protocol_version`, 0 for none."""
     accepts: str
     body_coding: str
 
@@ -63,6 +65,9 @@ class Request:
             is_get=method in ("GET", "HEAD"),
             packs_answer=_is_true(values.get("compress")),
             packed_body=_is_true(values.get("decompress")),
+            revision=int(values["client_protocol_version"])
+            if values.get("client_protocol_version", "").isdecimal()
+            else 0,
             waits=_is_true(values.get("wait_end_of_query")),
             accepts=headers.get("accept-encoding", "") if _is_true(values.get("enable_http_compression", "1")) else "",
             body_coding=headers.get("content-encoding", ""),
