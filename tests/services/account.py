@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
@@ -64,11 +66,17 @@ def leave_out_containers(item: pytest.Item, policy: Policy) -> None:
     pytest.skip("no Docker engine answers")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> Iterator[None]:
+    """After everything else that pytest has to say."""
+    yield
     account = config.stash[ACCOUNT]
-    if not (account.served or account.left_out or account.notes):
-        return
-    out = terminalreporter
+    if account.served or account.left_out or account.notes:
+        tell(terminalreporter, account)
+
+
+def tell(out: pytest.TerminalReporter, account: Account) -> None:
+    """What served, what was noted, what was left out."""
     out.section("what served these tests", sep="=", bold=True)
     for name, what in sorted(account.served.items()):
         out.line(f"{name:<12}{what}", yellow=Tier.PYPI.value in what, green=Tier.PYPI.value not in what)
@@ -78,5 +86,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         out.line("left out: nothing", green=True)
         return
     out.line(f"LEFT OUT: {len(account.left_out)} tests, because this machine lacks what they need", red=True, bold=True)
-    for node, reason in sorted(account.left_out.items()):
-        out.line(f"  {node}: {reason}", red=True)
+    grouped = Counter((node.partition("[")[0], reason) for node, reason in account.left_out.items())
+    for (node, reason), count in sorted(grouped.items()):
+        out.line(f"  {node}{f' (x{count})' if count > 1 else ''}: {reason}", red=True)
