@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 LOCKED = 1
+READONLY = 164
+READING = {"SELECT", "WITH", "FROM", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "EXISTS"}  # KILL passes readonly=1
+FIRST_WORD = re.compile(r"(?:\s|\(|--[^\n]*(?:\n|$)|#[ !][^\n]*(?:\n|$)|/\*.*?\*/)*(\w+)", re.DOTALL)
 UNKNOWN_FORMAT = 73
 FORMAT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}")
 FORMAT_CLAUSE = re.compile(r"\s+FORMAT\s+\w+\s*$", re.IGNORECASE)  # the answer is read as Arrow
@@ -113,6 +116,10 @@ def _question(text: str) -> str:
     question = FORMAT_CLAUSE.sub("", text.strip().rstrip(";").rstrip())
     if not question:
         raise QueryError("The query is empty. Try: SELECT * FROM v_runs LIMIT 10", code=62)
+    kind = FIRST_WORD.match(question)
+    if kind is None or kind[1].upper() not in READING:
+        shown = kind[1].upper() if kind else question[:20]
+        raise QueryError(f"{shown} does not read. Use {', '.join(sorted(READING))}.", code=READONLY)
     return question
 
 
