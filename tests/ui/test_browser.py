@@ -176,7 +176,7 @@ def test_a_query_is_answered_and_downloaded(visit: Visit, tmp_path: Path) -> Non
     box.press("Control+Enter")
     page.get_by_text("7 rows").wait_for()
     with page.expect_download() as waiting:
-        page.get_by_role("button", name="CSV").click()
+        page.get_by_role("button", name="CSV", exact=True).click()
     rows = list(csv.reader(io.StringIO(Path(waiting.value.path()).read_text())))
     assert rows[0] == ["run_name", "state"]
     assert rows[1] == ["newest", "running"]
