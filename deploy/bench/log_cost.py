@@ -42,8 +42,15 @@ sys.stdout.flush()
 if run.settings.kafka:
     run.finish()
 """
-IMPORT = "import time; c = time.perf_counter(); import runstream; print(time.perf_counter() - c)"
-INIT = "import time, runstream; c = time.perf_counter(); runstream.init(); print(time.perf_counter() - c)"
+STARTED = """
+import time
+{before}
+wall, cpu = time.perf_counter(), time.process_time()
+{timed}
+print(time.perf_counter() - wall, time.process_time() - cpu)
+"""
+IMPORT = STARTED.format(before="", timed="import runstream")
+INIT = STARTED.format(before="import runstream", timed="runstream.init()")
 
 
 def measure(kafka_bootstrap: str | None = None) -> list[tuple[str, str, str]]:
@@ -58,9 +65,9 @@ def measure(kafka_bootstrap: str | None = None) -> list[tuple[str, str, str]]:
         shipped = _loop({"RUNSTREAM_KAFKA": kafka_bootstrap, "RUNSTREAM_TOPIC_PREFIX": prefix})
         rows.append(_row("log() of 10 scalars, agent and broker at work", shipped["log"], "same machine"))
     bare, captured = {"RUNSTREAM_CAPTURE": "0"}, {"RUNSTREAM_CAPTURE": "1"}
-    rows.append(("import runstream", f"{_starts(IMPORT, bare):.0f} ms", f"median of {STARTS} processes"))
-    rows.append(("init() without capture", f"{_starts(INIT, bare):.1f} ms", "directory, first segment, start event"))
-    rows.append(("init() with capture", f"{_starts(INIT, captured):.0f} ms", "git, packages, machine, environment"))
+    rows.append(_start_row("import runstream", IMPORT, bare, f"median of {STARTS} processes"))
+    rows.append(_start_row("init() without capture", INIT, bare, "directory, first segment, start event"))
+    rows.append(_start_row("init() with capture", INIT, captured, "git, packages, machine, environment"))
     return rows
 
 
@@ -78,10 +85,12 @@ def _loop(environment: dict[str, str]) -> dict[str, list[int]]:
     return found
 
 
-def _starts(program: str, environment: dict[str, str]) -> float:
+def _start_row(what: str, program: str, environment: dict[str, str], note: str) -> tuple[str, str, str]:
     with _directory() as directory:
-        took = [float(_run(program, directory, environment)) for _ in range(STARTS + 1)]
-    return statistics.median(took[1:]) * 1000  # the first one writes the byte code
+        took = [_run(program, directory, environment).split() for _ in range(STARTS + 1)]
+    # The first one writes the byte code.
+    wall, cpu = (statistics.median(float(one[column]) for one in took[1:]) * 1000 for column in (0, 1))
+    return what, f"{wall:.1f} ms", f"{note}; {cpu:.1f} ms of CPU"
 
 
 def _directory() -> tempfile.TemporaryDirectory[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from runstream.errors import LookupFailed
+from runstream.identity import process_lives
 from runstream.settings import Settings
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -18,7 +19,9 @@ def up_state(up_file: Path) -> dict[str, Any]:
         state = json.loads(up_file.read_bytes())
     except (OSError, ValueError):
         return {}
-    return state if isinstance(state, dict) else {}
+    if not isinstance(state, dict) or not process_lives(int(state.get("pid", 0)), int(state.get("process_start", 0))):
+        return {}  # left behind by one that was killed
+    return state
 
 
 def database_url(settings: Settings) -> str | None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSet
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from urllib.parse import quote
 
 from runstream import endings
 from runstream.artifacts import LoggedArtifact, UsedArtifact, stage
@@ -127,7 +128,9 @@ class Run(Recorder):
     def url(self) -> str | None:
         """The run's page, when RUNSTREAM_UI_URL is set or `runstream up` runs on this data directory; else None."""
         page = self.settings.ui_url or up_state(self.settings.up_file).get("ui_url")
-        return f"{str(page).rstrip('/')}/run?run={self.id}" if page and self.mode != "disabled" else None
+        if not page or self.mode == "disabled":
+            return None
+        return f"{str(page).rstrip('/')}/run?project={quote(self.project, safe='')}&run={self.id}"
 
     @property
     def name(self) -> str:
@@ -374,6 +377,7 @@ class Run(Recorder):
             segment_max_bytes=settings.segment_max_bytes,
             max_bytes=settings.spool_max_bytes,
             allocate=self._allocate,
+            look_after=(lambda: ensure_agent(settings, os.environ)) if agent_wanted(settings) else None,
         )
         started = {
             "type": "RunStarted",

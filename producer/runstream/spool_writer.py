@@ -41,6 +41,8 @@ from runstream.spool import (
 pack_frame = FRAME.pack
 crc32 = zlib.crc32
 CHECK_EVERY_US = 1_000_000
+LOOK_AFTER_EVERY = 30
+"""Checks, so about half a minute of logging."""
 RETRY_AFTER_S = 1.0
 MAX_WAITING_EVENTS = 1_000
 LAST_WORDS_BYTES = 4096
@@ -91,6 +93,7 @@ class SpoolWriter:
         segment_max_bytes: int,
         max_bytes: int = 0,
         allocate: Callable[[int, int], None] | None = None,
+        look_after: Callable[[], None] | None = None,
     ) -> None:
         self.directory = writer_dir(spool_dir, run_id, writer_id)
         self.run_id = run_id
@@ -110,6 +113,8 @@ class SpoolWriter:
         self._segment_max_bytes = segment_max_bytes
         self._max_bytes = max_bytes
         self._allocate = allocate or _allocate
+        self._look_after = look_after
+        self._checks = 0
         self._map: mmap.mmap | None = None
         self._fd = -1
         self._lock_fd = -1
@@ -271,8 +276,11 @@ class SpoolWriter:
     # -- segments
 
     def _check(self, now: int) -> None:
-        """Once a second: has somebody removed the file under us?"""
+        """Once a second: has somebody removed the file under us? And now and then what `look_after` does."""
         self._check_at = now + CHECK_EVERY_US
+        self._checks += 1
+        if self._look_after is not None and self._checks % LOOK_AFTER_EVERY == 0:
+            self._look_after()
         if self._fd >= 0 and os.fstat(self._fd).st_nlink == 0:
             lost = self.row_seq - self._first_row_seq
             self.lost_rows += lost
@@ -379,8 +387,13 @@ def _encoded(body: dict[str, Any]) -> bytes:
 def _allocate(fd: int, size: int) -> None:
     """Reserve the blocks now, so that a full disk is an OSError here and never a SIGBUS in a later write."""
     if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(fd, 0, size)
-    else:
-        zeros = bytes(1 << 20)
-        for offset in range(0, size, len(zeros)):
-            os.pwrite(fd, zeros[: size - offset], offset)
+        try:
+            os.posix_fallocate(fd, 0, size)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+                raise
+        else:
+            return
+    zeros = bytes(1 << 20)
+    for offset in range(0, size, len(zeros)):
+        os.pwrite(fd, zeros[: size - offset], offset)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import pickle
 import uuid
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 import runstream
+from runstream.identity import process_start
 from runstream.spool_cursor import Cursor
 from runstream.spool_reader import SpoolReader
 
@@ -234,10 +237,13 @@ def test_a_pickled_run_is_the_same_run_in_this_process() -> None:
 
 
 def test_the_page_of_a_run_is_known_where_a_ui_is(data_dir: Path) -> None:
-    run = runstream.init(project="p")
+    run = runstream.init(project="a b")
     assert run.url is None
-    (data_dir / "up.json").write_text('{"ui_url": "http://127.0.0.1:1/", "sql_url": "http://127.0.0.1:2/x"}')
-    assert run.url == f"http://127.0.0.1:1/run?run={run.id}"
+    up = {"pid": os.getpid(), "process_start": process_start(os.getpid()), "ui_url": "http://127.0.0.1:1/"}
+    (data_dir / "up.json").write_text(json.dumps(up))
+    assert run.url == f"http://127.0.0.1:1/run?project=a%20b&run={run.id}"
+    (data_dir / "up.json").write_text(json.dumps({**up, "process_start": 1}))
+    assert run.url is None, "one that was killed leaves its file behind"
 
 
 # -- delivery
@@ -318,6 +324,19 @@ def test_init_starts_an_agent_of_its_own_session(
     (line,) = calls_of(calls, 1)
     assert line.startswith(f"-m runstream.agent --dir {data_dir} 127.0.0.1:1 ")
     assert line.split()[-1] != str(os.getsid(0))
+
+
+def test_an_agent_that_died_is_started_again_while_the_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = agent_stub(tmp_path, monkeypatch)
+    monkeypatch.setattr("runstream.spool_writer.CHECK_EVERY_US", 0)
+    monkeypatch.setattr("runstream.spool_writer.LOOK_AFTER_EVERY", 5)
+    run = runstream.init(settings={"kafka": "127.0.0.1:1", "finish_timeout_s": 0.0})
+    assert len(calls_of(calls, 1)) == 1
+    for i in range(9):
+        run.log({"a": i})
+    assert len(calls_of(calls, 2)) == 2
 
 
 def test_no_second_agent_is_started_beside_a_living_one(

@@ -444,6 +444,17 @@ def test_no_room_at_the_next_segment_writes_nothing_and_is_tried_again(
     assert reader.damaged_segments == []
 
 
+def test_a_file_system_that_cannot_reserve_is_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr("os.posix_fallocate", fail)
+    writer = writer_in(tmp_path, segment_bytes=(1 << 20) + 4096, segment_max_bytes=1 << 22)
+    writer.append_row(KeySet(1, ("a",)), 0, [0.0])
+    assert segment_path(writer.directory, 1).stat().st_blocks * 512 >= (1 << 20) + 4096
+    assert len(rows_of(everything(SpoolReader(writer.directory)))) == 1
+
+
 def test_the_cap_counts_what_is_not_sent_yet(tmp_path: Path) -> None:
     writer = writer_in(tmp_path, max_bytes=1 << 17)
     keys = KeySet(1, ("a",))
