@@ -24,18 +24,17 @@ _DIST_INFO = re.compile(r"(.+?)-([^-]+)\.(?:dist|egg)-info")
 
 def captured(settings: Settings, env: Mapping[str, str]) -> dict[str, Any]:
     """The fields of RunStarted that say where the run comes from, as far as the settings want them."""
-    import platform
-
     found: dict[str, Any] = {
         "user": user_name(),
         "host": host_name(),
         "pid": os.getpid(),
-        "python": platform.python_version(),
+        "python": sys.version.split()[0],
         "client_version": client_version(),
     }
     if not settings.capture:
         return found
-    found["platform"] = f"{platform.system()} {platform.release()} {platform.machine()}"
+    system = os.uname()
+    found["platform"] = f"{system.sysname} {system.release} {system.machine}"
     found["cwd"] = _working_directory()
     if settings.capture_command:
         found["command"] = command()
@@ -52,12 +51,7 @@ def captured(settings: Settings, env: Mapping[str, str]) -> dict[str, Any]:
 
 def client_version() -> str:
     """The installed version of this package."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("runstream")
-    except PackageNotFoundError:
-        return "unknown"
+    return packages().get("runstream", "unknown")
 
 
 def command() -> list[str]:

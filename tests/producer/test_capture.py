@@ -96,6 +96,12 @@ def test_packages_are_those_that_importlib_finds() -> None:
     assert len(set(expected) - set(found)) <= len(expected) // 20
 
 
+def test_the_client_knows_its_own_version() -> None:
+    from importlib.metadata import version
+
+    assert capture.client_version() == version("runstream")
+
+
 def test_the_machine_is_described_in_text() -> None:
     found = capture.machine()
     assert int(found["cpu_count"]) >= 1
