@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     InvalidMessageError,
+    KafkaConnectionError,
     KafkaError,
     KafkaTimeoutError,
     MessageSizeTooLargeError,
@@ -125,7 +126,7 @@ class KafkaTransport:
             self._broken = None
 
     async def _connect(self) -> AIOKafkaProducer:
-        await create_missing_topics(self._topic_prefix, self._options)
+        await self._make_topics()
         producer = AIOKafkaProducer(
             **self._options.client_arguments(),
             client_id="runstream-agent",
@@ -149,6 +150,14 @@ class KafkaTransport:
         self.connected = True
         log.info("kafka %s: connected", self._options.bootstrap)
         return producer
+
+    async def _make_topics(self) -> None:
+        try:
+            await create_missing_topics(self._topic_prefix, self._options)
+        except KafkaConnectionError:
+            raise
+        except Exception as error:  # noqa: BLE001 - somebody else may have to make them, or has: sending tells
+            log.warning("topics of prefix %s cannot be made: %s", self._topic_prefix, _text(error))
 
     async def _feed(self, producer: AIOKafkaProducer) -> None:
         while True:
@@ -176,7 +185,7 @@ class KafkaTransport:
         except KafkaTimeoutError:
             return False  # the batch before it is still under way
         except UnknownTopicOrPartitionError:
-            await create_missing_topics(self._topic_prefix, self._options)
+            await self._make_topics()
             raise
         else:
             acknowledged.add_done_callback(lambda done: self._settle(producer, pending, done))
@@ -221,14 +230,15 @@ class KafkaTransport:
 
 async def _abandon(producer: AIOKafkaProducer) -> None:
     """Ends `producer` without waiting for its batches: what they hold goes again with the next one."""
+    producer._closed = True
     sender = producer._sender.sender_task
     if sender is not None:
         sender.cancel()
     await producer.client.close()
-    if sender is not None:
-        await asyncio.wait([sender], timeout=REQUEST_TIMEOUT_MS / 1000)
-    producer._closed = True
-    producer._message_accumulator.fail_all(KafkaError("this producer is abandoned"))
+    while sender is not None and not sender.done():
+        # It waits for its requests, and they for new metadata that nobody fetches any more.
+        await asyncio.wait([sender], timeout=0.2)
+        sender.cancel()
 
 
 def _text(error: BaseException) -> str:

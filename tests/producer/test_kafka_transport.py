@@ -56,6 +56,7 @@ async def test_messages_arrive_once_and_in_order_of_their_key(kafka: Any, topic_
 
 
 @pytest.mark.kafka
+@pytest.mark.real
 async def test_missing_topics_are_made_with_room_for_large_messages(kafka: Any, tmp_path: Path) -> None:
     prefix = f"made-{uuid.uuid4().hex[:8]}"
     async with transport_to(kafka, prefix, tmp_path) as transport:
@@ -78,6 +79,7 @@ async def test_missing_topics_are_made_with_room_for_large_messages(kafka: Any, 
 
 
 @pytest.mark.kafka
+@pytest.mark.real
 async def test_a_message_that_the_broker_never_takes_is_kept_and_the_rest_goes_on(kafka: Any, tmp_path: Path) -> None:
     prefix = f"small-{uuid.uuid4().hex[:8]}"
     topics = topics_of(prefix, options(kafka))
@@ -114,6 +116,21 @@ async def test_closing_does_not_wait_for_a_broker_that_is_not_there(tmp_path: Pa
     await asyncio.sleep(0.3)
     await asyncio.wait_for(transport.close(), 5)
     assert not future.done()
+
+
+async def test_closing_does_not_wait_for_a_broker_that_never_answers(tmp_path: Path) -> None:
+    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(swallow, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        transport = KafkaTransport(Settings(dir=tmp_path, kafka=f"127.0.0.1:{port}"))
+        await transport.start()
+        future = transport.send(message("x", 1))
+        await asyncio.sleep(0.3)
+        await asyncio.wait_for(transport.close(), 10)
+        assert not future.done()
 
 
 def test_options_come_from_the_environment() -> None:

@@ -12,14 +12,29 @@ from runstream.spool import Position
 COMPACT_EVERY = 256
 
 
+Rows = tuple[int, Mapping[str, tuple[int, int]]]
+"""Rows of one set of metrics, and the (NaN, infinite) values among them, of metrics that have any."""
+
+
 @dataclass(slots=True, eq=False)
 class Entry:
     """One message: the spool up to `end` is dealt with once it and all before it are acknowledged."""
 
     end: Position
-    counts: dict[str, Counts] = field(default_factory=dict)
-    """What its rows add to the counts of each metric."""
+    rows: dict[tuple[str, ...], Rows] = field(default_factory=dict)
+    """Per set of metrics, not per metric: a frame of one row may have thousands."""
     done: bool = False
+
+    def absorb(self, later: Entry) -> None:
+        """Takes over what `later`, the next entry, stands for."""
+        self.end = later.end
+        for metrics, (rows, not_finite) in later.rows.items():
+            have_rows, have = self.rows.get(metrics, (0, {}))
+            merged = dict(have)
+            for metric, (nan, inf) in not_finite.items():
+                n_nan, n_inf = merged.get(metric, (0, 0))
+                merged[metric] = (n_nan + nan, n_inf + inf)
+            self.rows[metrics] = (have_rows + rows, merged)
 
 
 class Ledger:
@@ -44,9 +59,7 @@ class Ledger:
         return len(self._entries)
 
     def add_frame(self, frame: Frame) -> Entry:
-        counts: dict[str, Counts] = {}
-        add_counts(counts, frame.metrics, frame.rows, frame.not_finite)
-        return self._add(Entry(frame.end, counts))
+        return self._add(Entry(frame.end, {frame.metrics: (frame.rows, frame.not_finite)}))
 
     def add_event(self, end: Position) -> Entry:
         return self._add(Entry(end))
@@ -58,7 +71,8 @@ class Ledger:
         while entries and entries[0].done:
             first = entries.popleft()
             self.position = first.end
-            _merge(self.counts, first.counts)
+            for metrics, (rows, not_finite) in first.rows.items():
+                add_counts(self.counts, metrics, rows, not_finite)
 
     def read_up_to(self, position: Position) -> None:
         """The reader stands at `position` and nothing is left to send before it."""
@@ -76,14 +90,7 @@ class Ledger:
         kept: deque[Entry] = deque()
         for entry in self._entries:
             if kept and kept[-1].done and entry.done:
-                _merge(kept[-1].counts, entry.counts)
-                kept[-1].end = entry.end
+                kept[-1].absorb(entry)
             else:
                 kept.append(entry)
         self._entries = kept
-
-
-def _merge(into: dict[str, Counts], counts: Mapping[str, Counts]) -> None:
-    for metric, (n, n_nan, n_inf) in counts.items():
-        have = into.get(metric, (0, 0, 0))
-        into[metric] = (have[0] + n, have[1] + n_nan, have[2] + n_inf)
