@@ -34,3 +34,8 @@ def test_validation_metrics_are_shown_before_training_and_machine_ones() -> None
         "last(test/acc)",
         "last(train/loss)",
     ]
+
+
+def test_charts_that_decide_come_first() -> None:
+    found = columns.decisive_first(["epoch", "system/cpu", "train/loss", "val/accuracy", "val/loss", "lr"])
+    assert found == ["val/accuracy", "val/loss", "train/loss", "epoch", "lr", "system/cpu"]

@@ -100,3 +100,11 @@ def test_runs_of_the_same_name_get_labels_that_differ() -> None:
 
 def test_sizes_have_binary_units() -> None:
     assert [formats.size(n) for n in (812, 4_519_363, 1 << 40)] == ["812 B", "4.31 MiB", "1 TiB"]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.02, "0.02"), (1e-5, "1e-5"), (0.1 + 0.2, "0.3000"), (-0.5, "−0.5"), (True, "true"), (128, "128")],
+)
+def test_a_param_is_shown_as_it_was_written_where_that_is_short(value: float, shown: str) -> None:
+    assert formats.written(value) == shown

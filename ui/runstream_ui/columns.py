@@ -20,6 +20,7 @@ _DEFAULT_PARAMS = 4
 _DEFAULT_METRICS = 4
 _WORDS = {"last": "Last value of", "min": "Smallest value of", "max": "Largest value of", "first": "First value of"}
 _LOWER_IS_BETTER = re.compile(r"loss|err|mae|mse|perplexity|ppl|latency|seconds|time", re.IGNORECASE)
+_LAST = 3
 _DECISIVE = re.compile(r"acc|loss|err|f1|auc|score|reward|iou|bleu|r2|mse|mae|ppl|perplexity", re.IGNORECASE)
 _MACHINE = {"system", "gpu", "cpu", "machine"}
 
@@ -70,6 +71,11 @@ def defaults(names: data.Names, varying: Sequence[str]) -> list[str]:
     ]
 
 
+def decisive_first(metrics: Sequence[str]) -> list[str]:
+    """Metrics as somebody looks at them: validation losses and accuracies first, counters and machine metrics last."""
+    return sorted(metrics, key=lambda metric: (_rank(metric)[0] == _LAST, _rank(metric)[1], _rank(metric), metric))
+
+
 def of_page(project: str, names: data.Names) -> list[str]:
     """The columns that the URL names, else the default ones."""
     return urls.get_list("cols") or defaults(names, data.varying_params(project))
@@ -115,6 +121,6 @@ def _reset() -> None:
 def _rank(metric: str) -> tuple[int, int, int]:
     prefix, _, rest = metric.lower().partition("/")
     if prefix in _MACHINE:
-        return (3, 0, 0)
+        return (_LAST, 0, 0)
     order = 0 if prefix.startswith(("val", "eval")) else 1 if prefix.startswith("test") else 2
     return (order, 0 if _DECISIVE.search(rest or prefix) else 1, metric.count("/"))

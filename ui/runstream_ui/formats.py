@@ -103,6 +103,15 @@ def scalar(value: bool | int | float | str | None) -> str:
     return number(value) if isinstance(value, float) else value
 
 
+def written(value: bool | int | float | str | None) -> str:
+    """A param as somebody wrote it, where that is no longer than four digits: 0.02, 1e-5."""
+    shown = scalar(value)
+    if isinstance(value, float) and math.isfinite(value) and len(repr(value)) <= len(shown):
+        short = repr(value).replace("e-0", "e-").replace("e+", "e")
+        return short.replace("-", MINUS, 1) if value < 0 else short
+    return shown
+
+
 def unique_labels(names: Mapping[str, str]) -> dict[str, str]:
     """Names by id, made different where two are the same by the end of the id."""
     counts = Counter(names.values())

@@ -194,7 +194,13 @@ def _writer_label(writer: Writer) -> str:
 
 
 def _pairs(title: str, facts: Sequence[tuple[str, str]]) -> None:
-    rows = "".join(f"<tr><th>{in_html(name)}</th><td>{in_html(value)}</td></tr>" for name, value in facts if value)
+    rows = "".join(f"<tr><th>{in_html(name)}</th><td>{_fact(name, value)}</td></tr>" for name, value in facts if value)
     if rows:
         st.markdown(f"**{title}**")
         st.html(f'<table class="rs-kv">{rows}</table>')
+
+
+def _fact(name: str, value: str) -> str:
+    if name.endswith("_bytes") and value.isdigit():
+        return f'<span title="{in_html(value)} bytes">{formats.size(int(value))}</span>'
+    return in_html(value)

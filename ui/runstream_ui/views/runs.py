@@ -180,15 +180,16 @@ def _row(project: str, run: RunRow, chosen: Sequence[str]) -> Row:
         Cell(text=formats.age(run.created_at, now), hover=formats.utc(run.created_at)),
         Cell(text=formats.duration(run.duration_s), hover=f"{run.duration_s:.3f} s"),
     ]
-    cells += [value_cell(run.values.get(text)) for text in chosen]
+    cells += [value_cell(run.values.get(text), logged=bool(columns.described(text).aggregate)) for text in chosen]
     return Row(run.run_id, tuple(cells), label=run.name)
 
 
-def value_cell(value: bool | int | float | str | None) -> Cell:
-    """A param or metric value: four digits with the exact one on hover; a long text cut in the middle."""
+def value_cell(value: bool | int | float | str | None, *, logged: bool) -> Cell:
+    """A value with the exact one on hover: four digits for what was `logged`, the shorter of that and what was written
+    for a param; a long text is cut in the middle."""
     if value is None:
         return Cell(text="–", mark="absent")
-    shown = formats.scalar(value)
+    shown = formats.scalar(value) if logged else formats.written(value)
     return Cell(text=formats.middle_cut(shown, 28), hover=value if isinstance(value, str) else repr(value))
 
 

@@ -195,7 +195,9 @@ def _documentation() -> None:
     st.markdown("**Views**")
     with st.container(height=560, border=False):
         for view in views:
-            with st.expander(in_markdown(view.name), expanded=view.name == "v_runs", key=f"view-{view.name}", type="compact"):
+            with st.expander(
+                in_markdown(view.name), expanded=view.name == "v_runs", key=f"view-{view.name}", type="compact"
+            ):
                 rows = "".join(
                     f"<tr><th>{in_html(column.name)}</th><td>{in_html(column.comment)} "
                     f'<span class="rs-type">{in_html(column.type)}</span></td></tr>'

@@ -8,10 +8,13 @@ import streamlit as st
 
 from runstream_storage.queries.results import RunRow
 from runstream_ui import data, formats, urls
+from runstream_ui.columns import decisive_first
 from runstream_ui.markup import in_markdown
 from runstream_ui.widgets.empty import guarded
 from runstream_ui.widgets.metric_grid import View, legend, metric_grid, view_controls
 
+# Few metrics need no sections.
+_FLAT = 9
 _OPEN_CHARTS = 18
 _SECTION_CHARTS = 24
 _GENERAL = "general"
@@ -62,6 +65,10 @@ def _sections(project: str, runs: Sequence[RunRow], key: str, overlay: bool) -> 
         return
     if overlay:
         legend(runs)
+    if len(shown) <= _FLAT:
+        flat = [name for members in by_section(shown).values() for name in members]
+        metric_grid(project, runs, decisive_first(flat), view, key=f"{key}-all", live=data.is_live(runs))
+        return
     drawn = 0
     for prefix, members in by_section(shown).items():
         _section(project, runs, prefix, members, view, key, opened=drawn < _OPEN_CHARTS and prefix not in _QUIET)

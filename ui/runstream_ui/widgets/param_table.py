@@ -91,7 +91,7 @@ def _draw(runs: Sequence[RunRow], params: Params, names: Sequence[str], differin
 def _cell(value: Value | None, *, whole: bool, mark: str) -> Cell:
     if value is None:
         return Cell("–", "not set", mark=mark or "absent")
-    text = value.text if whole or isinstance(value.value, str) else formats.scalar(_scalar(value))
+    text = value.text if whole or isinstance(value.value, str) else formats.written(_scalar(value))
     return Cell(text if whole else formats.middle_cut(text, 28), value.text, mark=mark)
 
 

@@ -14,8 +14,13 @@ export default function (component) {
     return el;
   };
 
-  let selected = new Set(data.selected || []);
-  const send = () => setTriggerValue('select', { ids: [...selected], at: Date.now() });
+  // A click that the server has not answered yet counts for more than an answer to the one before it.
+  const ahead = root.rsSent && root.rsSent.at > (data.selected_at || 0);
+  const selected = new Set(ahead ? root.rsSent.ids : data.selected || []);
+  const send = () => {
+    root.rsSent = { ids: [...selected], at: Date.now() };
+    setTriggerValue('select', root.rsSent);
+  };
 
   // Header
   const head = table.tHead || table.createTHead();

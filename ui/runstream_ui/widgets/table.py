@@ -92,6 +92,7 @@ def table(
     def selected_changed() -> None:
         payload = event("select")
         if on_select and isinstance(payload, dict):
+            st.session_state[f"{key}-selected-at"] = payload.get("at", 0)
             on_select([str(row_id) for row_id in payload.get("ids", [])])
 
     def sort_clicked() -> None:
@@ -111,6 +112,7 @@ def table(
             "columns": [asdict(column) for column in columns],
             "rows": [{"id": row.id, "label": row.label, "cells": [_slim(cell) for cell in row.cells]} for row in rows],
             "selected": list(selected),
+            "selected_at": st.session_state.get(f"{key}-selected-at", 0),
             "selectable": on_select is not None,
             "max_height": max_height,
         },
