@@ -29,6 +29,7 @@ from runstream_ingest.frames import Frame, FrameReader
 from runstream_ingest.insert import insert_settings
 from runstream_ingest.points import blocks_of
 from runstream_ingest.records import Record
+from runstream_ingest.settings import IngestSettings
 from runstream_storage.connection import ClickHouseSettings, connect
 from runstream_storage.migrate import migrate
 
@@ -36,7 +37,7 @@ RUNS = 8
 METRICS = [f"{part}/{name}" for part in ("train", "validation") for name in ("loss", "acc", "lr", "norm", "tokens")]
 POINTS = 24_000_000
 PARTITIONS = 4
-BLOCK_ROWS = 500_000
+BLOCK_ROWS = IngestSettings.model_fields["ingest_batch_rows"].default
 NOW_US = 1_790_000_000_000_000
 LIMIT_S = 300
 
@@ -150,7 +151,7 @@ def bare(url: str, messages: list[tuple[bytes, bytes, int]]) -> float:
     """Rows a second of inserting blocks that were made in advance, a few at a time to save memory."""
     seconds, rows, number = 0.0, 0, 0
     with database(url) as (client, _):
-        for group in grouped(read(messages), 8 * BLOCK_ROWS):
+        for group in grouped(read(messages), 4 * BLOCK_ROWS):
             ready = [
                 (table, block, Body(block.native))
                 for part in grouped(group, BLOCK_ROWS)
@@ -213,8 +214,7 @@ def worker(bootstrap: str, database_url: str, prefix: str) -> Iterator[subproces
         "RUNSTREAM_INGEST_GROUP": prefix,
         "RUNSTREAM_INGEST_PORT": "0",
     }
-    command = [*os.environ.get("RUNSTREAM_BENCH_WRAP", "").split(), sys.executable, "-m", "runstream_ingest"]
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-m", "runstream_ingest"], env=environment, stderr=subprocess.PIPE)
     try:
         yield process
         process.terminate()

@@ -27,6 +27,8 @@ POLL_MS = 200
 TICK_S = 0.05
 PATIENCE_S = 2.0
 """Back-pressure lasts so long before partitions are paused: a pause throws away what was fetched ahead."""
+LEAVE_S = 10.0
+"""For telling the group that this member leaves; without it the group finds out by itself."""
 CHUNK_BYTES = 1 << 20
 CHUNK_RECORDS = 500
 """The steps hand the loop back to the heartbeats after each chunk."""
@@ -94,8 +96,12 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             await self._poll(self._consumer)
         finally:
-            await self._end_assignment()
-            await self._consumer.stop()
+            try:
+                await self._end_assignment()
+            finally:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LEAVE_S):
+                        await self._consumer.stop()
 
     # -- connecting
 
@@ -186,16 +192,18 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
     def _check_feed(self) -> None:
         """Raises what ended the feed. After too many dead letters it stays ended; polling goes on without reading."""
         assignment = self._assignment
+        if self._stopped_by is not None and self._consumer is not None:
+            self._pause(self._consumer)  # also what a rebalance brought since
+            return
         if assignment is None or assignment.task is None or not assignment.task.done() or assignment.ending:
             return
         error = assignment.task.exception() if not assignment.task.cancelled() else None
         if not isinstance(error, TooManyDeadLetters):
             raise error or TaskEnded("feed")
-        if self._stopped_by is None:
-            self._stopped_by = error
-            self._metrics.stopped.set(1)
-            self._health.problem("dead letters", str(error))
-            log.critical("consumption stopped", error=str(error))
+        self._stopped_by = error
+        self._metrics.stopped.set(1)
+        self._health.problem("stopped", str(error))
+        log.critical("consumption stopped", error=str(error))
         if self._consumer is not None:
             self._pause(self._consumer)
 

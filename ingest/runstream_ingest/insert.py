@@ -84,9 +84,11 @@ class Insert:
         if blocks is None:
             blocks = _exploded(messages)
         name = token(messages)
-        await asyncio.gather(
-            *(self._inserter.insert(table, block, f"{name}:{table}") for table, block in blocks.items())
-        )
+        inserts = (self._inserter.insert(table, block, f"{name}:{table}") for table, block in blocks.items())
+        # All end before an error is looked at: none goes on behind the search for the message at fault.
+        for result in await asyncio.gather(*inserts, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
 
     async def _refused(self, messages: Sequence[Message], error: InsertRefused) -> list[DeadLetter]:
         """Of `messages`, refused together: inserts those that are taken alone, returns the others as dead letters."""

@@ -19,7 +19,7 @@ from runstream_ingest.step import Step
 class PipelineSettings:
     """How the steps cut and what they refuse; `IngestSettings` explains each."""
 
-    batch_rows: int = 500_000
+    batch_rows: int = 1_000_000
     batch_bytes: int = 64 << 20
     batch_age_s: float = 0.25
     max_message_bytes: int = 8 << 20

@@ -47,7 +47,7 @@ class IngestSettings(BaseSettings):
     ingest_host: str = "127.0.0.1"
     ingest_port: Annotated[int, Field(ge=0, le=65535)] = 9464
     """Of /metrics, /healthz and /readyz; 0 takes a free port and logs it."""
-    ingest_batch_rows: Annotated[int, Field(ge=1)] = 500_000
+    ingest_batch_rows: Annotated[int, Field(ge=1)] = 1_000_000
     """Points in one insert, about."""
     ingest_batch_bytes: Annotated[int, Field(ge=1)] = 64 << 20
     """Bytes of messages in one insert, about."""
