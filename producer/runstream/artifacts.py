@@ -37,6 +37,13 @@ class LoggedArtifact:
     """Relative paths, `/` between the parts."""
 
 
+def checked_name(name: str) -> str:
+    """The name. Raises ValueError for one that `use_artifact("name:version")` could not ask for."""
+    if not name or ":" in name or not name.isprintable():
+        raise ValueError(f"the name {name!r} is empty, or has a colon or a control character")
+    return name
+
+
 def stage(source: Path, directory: Path, spool: Path) -> list[dict[str, Any]]:
     """Copy the file or tree `source` into `directory`; path and size of each file in order of path.
 

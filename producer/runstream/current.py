@@ -15,8 +15,9 @@ from runstream.identity import new_run_id, run_id_of
 from runstream.names import run_name
 from runstream.notices import note, set_quiet
 from runstream.resume import plan_attempt
-from runstream.runs import DisabledRun, Identity, Run, checked_tag
+from runstream.runs import DisabledRun, Identity, Run
 from runstream.settings import Settings
+from runstream.tagging import checked_tag
 from runstream.values import as_mapping
 
 MAX_TEXT = 256

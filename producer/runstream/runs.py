@@ -7,17 +7,17 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSet
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
 from runstream import endings
-from runstream.artifacts import LoggedArtifact, UsedArtifact, stage
+from runstream.artifacts import LoggedArtifact, UsedArtifact, checked_name, stage
 from runstream.delivery import say_what_is_left
 from runstream.endings import Outcome, outcome_of, outcome_of_code
-from runstream.errors import RunstreamError, SettingsError
+from runstream.errors import RunstreamError
 from runstream.identity import actor, new_writer_id
 from runstream.launch import agent_wanted, ensure_agent
 from runstream.lookup import database_url, up_state
@@ -27,12 +27,12 @@ from runstream.recorder import Recorder
 from runstream.resume import note_attempt
 from runstream.settings import Settings
 from runstream.spool_writer import NoRoom, SpoolWriter
+from runstream.tagging import Tags
 from runstream.values import MAX_TEXT_BYTES, cut, typed
 
 SUMMARIES = ("min", "max", "last", "first", "mean", "best", "none")
 GOALS = {"": "", "min": "minimize", "max": "maximize", "minimize": "minimize", "maximize": "maximize"}
 PARAMS_PER_EVENT_BYTES = 256 * 1024
-MAX_TAG_BYTES = 256
 USE_LOOKUP_S = 2.0
 
 
@@ -243,7 +243,7 @@ class Run(Recorder):
             return None
         try:
             source = Path(path)
-            name = checked_artifact_name(name or source.resolve().name)
+            name = checked_name(name or source.resolve().name)
             with self._lock:
                 writer = self._ready("log_artifact()")
                 if writer is None:
@@ -429,61 +429,6 @@ class DisabledRun(Run):
 
     def _emit(self, body: dict[str, Any]) -> None:
         return
-
-
-class Tags(MutableSet[str]):
-    """The run's tags; each change is recorded at once."""
-
-    def __init__(self, tags: Iterable[str], send: Callable[[dict[str, str | None]], None]) -> None:
-        self._tags = set(tags)
-        self._send = send
-
-    def __contains__(self, tag: object) -> bool:
-        return tag in self._tags
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self._tags))
-
-    def __len__(self) -> int:
-        return len(self._tags)
-
-    def __repr__(self) -> str:
-        return f"Tags({sorted(self._tags)!r})"
-
-    def add(self, value: str) -> None:
-        self.replace({*self._tags, value})
-
-    def discard(self, value: str) -> None:
-        self.replace(self._tags - {value})
-
-    def replace(self, tags: Iterable[str]) -> None:
-        """Make these the tags; a tag that cannot be kept is left out with a warning."""
-        wanted = set()
-        for tag in [tags] if isinstance(tags, str) else tags:
-            try:
-                wanted.add(checked_tag(tag))
-            except SettingsError as error:
-                warn(str(error))
-        changes: dict[str, str | None] = {f"tag:{tag}": "true" for tag in sorted(wanted - self._tags)}
-        changes.update({f"tag:{tag}": None for tag in sorted(self._tags - wanted)})
-        self._tags = wanted
-        if changes:
-            self._send(changes)
-
-
-def checked_tag(tag: object) -> str:
-    """The tag, stripped. Raises SettingsError for an empty or too long one, or with control characters."""
-    text = str(tag).strip()
-    if not text or not text.isprintable() or len(text.encode("utf-8", "replace")) > MAX_TAG_BYTES:
-        raise SettingsError("tags", tag, f"a tag is printable text of 1 to {MAX_TAG_BYTES} bytes")
-    return text
-
-
-def checked_artifact_name(name: str) -> str:
-    """The name. Raises ValueError for one that `use_artifact("name:version")` could not ask for."""
-    if not name or ":" in name or not name.isprintable():
-        raise ValueError(f"the name {name!r} is empty, or has a colon or a control character")
-    return name
 
 
 def _over(*_: object) -> None:
