@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -124,10 +125,13 @@ async def test_counts_go_on_after_a_restart(tmp_path: Path) -> None:
 async def test_a_writer_that_is_killed_is_drained_and_then_ended_as_killed(tmp_path: Path) -> None:
     run_id, directory = dead_writer(tmp_path)
     transport = MemoryTransport()
+    await asyncio.sleep(0.3)
     await agent_for(tmp_path, transport, stay=False, leave_after_s=0).run(asyncio.Event())
     assert [row[0] for row in transport.rows()] == list(range(1000))
     kind, ended = transport.control()[-1]
     assert (kind, ended["state"], ended["seq"], ended["metric_seq"]) == ("RunFinished", "killed", -1, 1000)
+    last_us = max(event["time_us"] for kind, event in transport.control()[:-1])
+    assert last_us < ended["time_us"] < time.time() * 1e6 - 300_000
     assert (ended["run_id"], ended["actor"].startswith("agent@")) == (run_id, True)
     assert not directory.exists()
 
@@ -278,6 +282,27 @@ async def test_reading_pauses_while_too_much_is_unacknowledged(tmp_path: Path, m
         transport.release()
         await until(lambda: agent.counters.finished_writers == 3)
     assert agent.points == 3 * 150_000
+
+
+async def test_more_spools_than_files_may_be_open_are_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shipping, "MAX_OPEN_FILES", 5)
+    monkeypatch.setattr(shipping, "OPEN_AT_ONCE", 7)
+    for _ in range(20):
+        spool = Spooled(tmp_path)
+        for step in range(3000):
+            spool.log(step, loss=1.0)
+        spool.finish()
+    transport = MemoryTransport()
+    most = 0
+
+    def count_open_files() -> None:
+        nonlocal most
+        files = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+        most = max(most, sum(str(tmp_path) in file for file in files))
+
+    await agent_for(tmp_path, transport, stay=False, leave_after_s=0, on_round=count_open_files).run(asyncio.Event())
+    assert len(transport.rows()) == 60_000
+    assert most < 10
 
 
 async def test_the_lock_keeps_a_second_agent_out(tmp_path: Path) -> None:

@@ -31,6 +31,9 @@ STOP_WITHIN_S = 5.0
 POLL_S = (0.05, 0.25, 1.0)
 """Pause between two looks at the spools: rows came lately, some writer lives, nobody is there."""
 BUSY_FOR_S = 5.0
+MAX_OPEN_FILES = 128
+"""With more spools than this, each is opened for every look: a host may have left thousands."""
+OPEN_AT_ONCE = 256
 
 
 @dataclass(slots=True)
@@ -160,14 +163,19 @@ class Agent:
     def _discover(self, now: float) -> None:
         if now < self._scan_at:
             return
-        self._scan_at = now + max(SCAN_EVERY_S, 20 * self._round_s)
+        opened = 0
         for directory in list_spools(self._spool_dir):
             if directory not in self.tails and now >= self._retry.get(directory, 0.0):
                 self._open(directory, now)
+                opened += 1
+                if opened == OPEN_AT_ONCE:
+                    return
+        took = time.monotonic() - now
+        self._scan_at = now + max(SCAN_EVERY_S, 20 * took)
 
     def _open(self, directory: Path, now: float) -> None:
         try:
-            if self._skip_living and _lives(directory):
+            if self._skip_living and (directory in self.skipped or _lives(directory)):
                 self.skipped.add(directory)
                 return
             self.tails[directory] = Tail(directory, self._send, self._uploader, self._actor, self._refused_dir)
@@ -203,6 +211,8 @@ class Agent:
             except (SpoolError, OSError) as error:
                 await self._drop(directory, error, now)
                 continue
+            if len(self.tails) > MAX_OPEN_FILES:
+                tail.reader.close()
             if size:
                 found = True
                 self._rows_at = now

@@ -84,6 +84,8 @@ class Tail:
         self._save_at = 0.0
         self._flushed_at = 0.0
         self._look_at = 0.0
+        self._alive_us = 0
+        """When the writer was last known to live."""
         self._beat_at = time.monotonic() + BEAT_EVERY_S
         self._beat: asyncio.Future[None] | None = None
         self._chunk = GLANCE_BYTES
@@ -97,6 +99,8 @@ class Tail:
         if now >= self._look_at and not self.reader.closed:
             self._look_at = now + ALIVE_EVERY_S
             self.alive = self.reader.writer_alive()
+            if self.alive:
+                self._alive_us = time.time_ns() // 1000
         before = self.reader.position
         damaged = len(self.reader.damaged_segments)
         records = self.reader.read(self._chunk)
@@ -104,8 +108,10 @@ class Tail:
             log.error("writer=%s segment=%d is damaged; its rest is lost", self.directory, number)
         for record in records:
             if isinstance(record, RowBlock):
+                self._alive_us = max(self._alive_us, record.times_us[-1])
                 self._take_rows(record)
             else:
+                self._alive_us = max(self._alive_us, record.time_us)
                 self._take_event(record, before)
             before = record.end
         if self._builder.pending_values and now - self._flushed_at >= MERGE_S:
@@ -274,7 +280,9 @@ class Tail:
             "reason": f"process {self._header.pid} is gone without finish()",
             "metric_seq": place.row_seq,
         }
-        record = EventRecord(-1, time.time_ns() // 1000, body, place)
+        # What was left long ago and is sent only now ended then.
+        time_us = self._alive_us + 1 if self._alive_us else time.time_ns() // 1000
+        record = EventRecord(-1, time_us, body, place)
         self._control.append((record, self._ledger.add_event(place), 0))
         self._send_control()
 
