@@ -115,8 +115,14 @@ class KafkaTransport:
                 failures += 1
                 wait = min(BACKOFF_S[1], BACKOFF_S[0] * 2 ** min(failures, 10)) * random.uniform(0.5, 1)  # noqa: S311
                 expected = isinstance(error, KafkaError | OSError | _Broken)
-                text = f"kafka {self._options.bootstrap}: {_text(error)}; again in {wait:.1f} s"
-                log.log(logging.WARNING if expected else logging.ERROR, text, exc_info=not expected)
+                log.log(
+                    logging.WARNING if expected else logging.ERROR,
+                    "kafka %s: %s; again in %.1f s",
+                    self._options.bootstrap,
+                    _text(error),
+                    wait,
+                    exc_info=not expected,
+                )
                 await asyncio.sleep(wait)
             finally:
                 self.connected = False
