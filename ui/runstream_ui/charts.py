@@ -22,6 +22,16 @@ from runstream_ui.smoothing import debiased_ema
 XAxis = Literal["step", "time", "relative"]
 Doubles = npt.NDArray[np.float64]
 
+# The chart library's theme knows value axes only; these stand out enough from the light and the dark page.
+_LABEL = "#7c8793"
+_AXIS = "rgba(124, 135, 147, 0.55)"
+_GRID = "rgba(124, 135, 147, 0.22)"
+
+_TICKS_S = (
+    *(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1_200, 1_800),
+    *(3_600, 7_200, 14_400, 28_800, 43_200, 86_400, 172_800, 432_000, 864_000, 2_592_000, 7_776_000, 31_536_000),
+)
+
 ZOOM_EVENTS = {
     "rendered": script("arm_zoom"),
     "datazoom": script("zoomed"),
@@ -87,8 +97,9 @@ def line_options(panel: Panel, curves: Sequence[Curve]) -> dict[str, Any]:
                     "type": "log" if panel.log_y else "value",
                     "scale": True,
                     "splitNumber": 4,
-                    "splitLine": {"lineStyle": {"opacity": 0.45}},
-                    "axisLabel": {"fontSize": 11, "hideOverlap": True},
+                    "splitLine": {"lineStyle": {"color": _GRID}},
+                    "axisLine": {"lineStyle": {"color": _AXIS}},
+                    "axisLabel": {"fontSize": 11, "hideOverlap": True, "color": _LABEL},
                 },
                 {"type": "value", "min": 0, "max": 1, "show": False},
             ],
@@ -202,8 +213,15 @@ def _x_axis(panel: Panel, curves: Sequence[Curve]) -> dict[str, Any]:
     axis: dict[str, Any] = {
         "type": "time" if panel.x_axis == "time" else "value",
         "splitLine": {"show": False},
-        "axisLine": {"onZero": False},
-        "axisLabel": {"fontSize": 11, "hideOverlap": True, "showMinLabel": False, "showMaxLabel": False},
+        "axisLine": {"onZero": False, "lineStyle": {"color": _AXIS}},
+        "axisTick": {"lineStyle": {"color": _AXIS}},
+        "axisLabel": {
+            "fontSize": 11,
+            "hideOverlap": True,
+            "color": _LABEL,
+            "showMinLabel": False,
+            "showMaxLabel": False,
+        },
         "splitNumber": 4,
     }
     low, high = panel.window or (
@@ -213,6 +231,8 @@ def _x_axis(panel: Panel, curves: Sequence[Curve]) -> dict[str, Any]:
     if low < high:
         axis["min"], axis["max"] = low, high
         axis["axisLabel"]["showMinLabel"] = low == 0
+        if panel.x_axis == "relative":
+            axis["interval"] = next((size for size in _TICKS_S if high - low <= 5 * size), _TICKS_S[-1])
     else:
         axis["scale"] = True
         axis["axisLabel"]["showMinLabel"] = axis["axisLabel"]["showMaxLabel"] = True

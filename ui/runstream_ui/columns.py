@@ -71,6 +71,11 @@ def defaults(names: data.Names, varying: Sequence[str]) -> list[str]:
     ]
 
 
+def is_decisive(metric: str) -> bool:
+    """Whether it is named like a loss or a score."""
+    return _rank(metric)[1] == 0
+
+
 def decisive_first(metrics: Sequence[str]) -> list[str]:
     """Metrics as somebody looks at them: validation losses and accuracies first, counters and machine metrics last."""
     return sorted(metrics, key=lambda metric: (_rank(metric)[0] == _LAST, _rank(metric)[1], _rank(metric), metric))

@@ -8,7 +8,7 @@ import streamlit as st
 
 from runstream_storage.queries.results import RunRow
 from runstream_ui import data, formats, urls
-from runstream_ui.columns import decisive_first
+from runstream_ui.columns import decisive_first, is_decisive
 from runstream_ui.markup import in_markdown
 from runstream_ui.widgets.empty import guarded
 from runstream_ui.widgets.metric_grid import View, legend, metric_grid, view_controls
@@ -41,15 +41,16 @@ def by_section(metrics: Sequence[str]) -> dict[str, list[str]]:
         general += sections.pop(prefix)
     if general:
         sections[_GENERAL] = sorted(general)
-    return dict(sorted(sections.items(), key=lambda item: _order(item[0])))
+    return dict(sorted(sections.items(), key=lambda item: _order(*item)))
 
 
-def _order(prefix: str) -> tuple[int, int, str]:
+def _order(prefix: str, members: Sequence[str]) -> tuple[int, str]:
+    """Losses and scores of their own, then validation before training, then the others, machine metrics last."""
     if prefix in _QUIET:
-        return (3, 0, prefix)
+        return (20, prefix)
     if prefix == _GENERAL:
-        return (0, 0, prefix)
-    return (1, _FIRST.index(prefix), prefix) if prefix in _FIRST else (2, 0, prefix)
+        return (0 if any(is_decisive(name) for name in members) else 10, prefix)
+    return (1 + _FIRST.index(prefix) if prefix in _FIRST else 11, prefix)
 
 
 def _sections(project: str, runs: Sequence[RunRow], key: str, overlay: bool) -> None:
