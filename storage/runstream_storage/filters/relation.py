@@ -29,7 +29,7 @@ EXPRESSIONS: dict[str, tuple[str, str]] = {
     "id": ("", "toString(r.run_id)"),
     "external_id": ("", "r.external_id"),
     "parent": ("", "r.parent_run"),
-    "attempts": ("s", "(toUInt32(s.attempt) + 1)"),
+    "attempts": ("s", "toUInt32(s.attempt + 1)"),
     "exit_code": ("s", "s.exit_code"),
     "reason": ("s", "s.reason"),
     "archived": ("e", "e.archived"),

@@ -1,10 +1,12 @@
--- Points, and the two roll-ups that keep reading them cheap.
+-- Points, and the roll-ups that keep reading them cheap.
 --
 -- Why these sort keys
 --   points: a chart reads one metric of one run in order of step; (project, run_id, metric, rank, step) makes that one range.
 --     It is also the identity of a point, so the same row written twice merges into one; `ver` comes from the event.
 --   metric_summary: the runs table sorts and filters all runs by one metric, so metric stands before run_id. Its marks are
 --     close together (index_granularity) because a page of runs reads a few rows out of every metric.
+--   run_summary: the same rows in the order of a run's page: all metrics of a few runs lie together. A page of 100 runs
+--     with 50 metrics reads a hundred small ranges, not the whole of metric_summary.
 --   curve: minimum and maximum of each 2^10 and 2^14 steps, in the order of a chart.
 -- Partitions are months of the UUIDv7 inside run_id: a function of the row's identity, so that no two versions of a row
 -- ever lie in different partitions. Every merge is idempotent: replaying events changes no answer.
@@ -51,6 +53,31 @@ CREATE TABLE IF NOT EXISTS metric_summary
 ENGINE = AggregatingMergeTree
 ORDER BY (project, metric, run_id, rank, writer)
 SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 1024;
+
+CREATE TABLE IF NOT EXISTS run_summary
+(
+    project  LowCardinality(String),
+    run_id   UUID,
+    metric   LowCardinality(String),
+    rank     UInt32,
+    writer   UInt64,
+    min      SimpleAggregateFunction(min, Float64),
+    max      SimpleAggregateFunction(max, Float64),
+    first    SimpleAggregateFunction(min, Tuple(step Int64, ver UInt64, value Float64)),
+    last     SimpleAggregateFunction(max, Tuple(attempt UInt16, step Int64, ver UInt64, value Float64)),
+    first_us SimpleAggregateFunction(min, Int64),
+    last_us  SimpleAggregateFunction(max, Int64),
+    n        SimpleAggregateFunction(max, UInt64),
+    n_nan    SimpleAggregateFunction(max, UInt64),
+    n_inf    SimpleAggregateFunction(max, UInt64)
+)
+ENGINE = AggregatingMergeTree
+ORDER BY (project, run_id, metric, rank, writer)
+SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 256;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS metric_summary_by_run TO run_summary AS
+SELECT project, run_id, metric, rank, writer, min, max, first, last, first_us, last_us, n, n_nan, n_inf
+FROM metric_summary;
 
 CREATE TABLE IF NOT EXISTS curve
 (

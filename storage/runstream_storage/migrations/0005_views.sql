@@ -32,30 +32,33 @@ SETTINGS do_not_merge_across_partitions_select_final = 1;
 
 CREATE VIEW IF NOT EXISTS run_states AS
 WITH (SELECT least(max(last_us), toUnixTimestamp64Micro(now64(6))) FROM liveness) AS newest_us
-SELECT project, run_id, newest.1 AS attempt, last_us,
-       (newest.2 = 0 AND newest_end.2 > 0) AS closed,
-       if(closed, toInt64(bitAnd(bitShiftRight(newest_end.2, 6), 1125899906842623)) + 1735689600000000, 0) AS ended_us,
-       multiIf(closed, transform(worst.2, [1, 2, 3, 4], ['finished', 'preempted', 'killed', 'failed'], 'finished'),
-               newest_us - last_us <= 120000000, 'running',
-               newest_us - last_us <= 600000000, 'stale', 'lost') AS state,
-       if(closed, worst.3, 0) AS exit_code,
-       if(closed, worst.4, '') AS reason
+SELECT project, run_id, intDiv(newest, 2) AS attempt, seen_us AS last_us,
+       (newest % 2 = 0 AND end_ver > 0) AS closed,
+       if(closed, toInt64(bitAnd(bitShiftRight(end_ver, 6), 1125899906842623)) + 1735689600000000, 0) AS ended_us,
+       multiIf(closed, if(worst_state = '', 'finished', worst_state),
+               newest_us - seen_us <= 120000000, 'running',
+               newest_us - seen_us <= 600000000, 'stale', 'lost') AS state,
+       if(closed, worst_exit_code, 0) AS exit_code,
+       if(closed, worst_reason, '') AS reason
 FROM
 (
-    SELECT project, run_id, max(seen_us) AS last_us,
-           max((writer_attempt, is_writer AND end.ver = 0)) AS newest,
-           max((writer_attempt, end.ver)) AS newest_end,
-           max((writer_attempt,
-                transform(end.state, ['finished', 'preempted', 'killed', 'failed'], [1, 2, 3, 4], 0),
-                end.exit_code, end.reason)) AS worst
+    SELECT project, run_id, max(writer_us) AS seen_us,
+           max(writer_attempt * 2 + (is_writer AND writer_ver = 0)) AS newest,
+           max(writer_ver) AS end_ver,
+           argMax(writer_state, badness) AS worst_state,
+           argMax(writer_exit_code, badness) AS worst_exit_code,
+           argMax(writer_reason, badness) AS worst_reason
     FROM
     (
-        SELECT project, run_id, 1 AS is_writer, max(attempt) AS writer_attempt, max(last_us) AS seen_us, max(terminal) AS end
+        SELECT project, run_id, 1 AS is_writer, toUInt32(max(attempt)) AS writer_attempt, max(last_us) AS writer_us,
+               max(terminal.ver) AS writer_ver, argMax(terminal.state, terminal.ver) AS writer_state,
+               argMax(terminal.exit_code, terminal.ver) AS writer_exit_code,
+               argMax(terminal.reason, terminal.ver) AS writer_reason,
+               writer_attempt * 8 + transform(writer_state, ['finished', 'preempted', 'killed', 'failed'], [1, 2, 3, 4], 0) AS badness
         FROM liveness
         GROUP BY project, run_id, writer
         UNION ALL
-        SELECT project, run_id, 0, 0, created_us,
-               CAST((0, '', 0, '', 0), 'Tuple(ver UInt64, state String, exit_code Int32, reason String, metric_seq Int64)')
+        SELECT project, run_id, 0, 0, created_us, 0, '', 0, '', 0
         FROM runs
     )
     GROUP BY project, run_id
@@ -98,7 +101,7 @@ SELECT r.project AS project, r.run_id AS run_id,
        e.tags AS tags,
        if(e.has_notes, e.notes, r.notes) AS notes,
        e.archived AS archived,
-       toUInt32(s.attempt) + 1 AS attempts,
+       toUInt32(s.attempt + 1) AS attempts,
        s.exit_code AS exit_code, s.reason AS reason,
        r.parent_run AS parent_run, r.external_id AS external_id
 FROM (SELECT * FROM runs FINAL) AS r

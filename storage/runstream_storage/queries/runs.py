@@ -142,19 +142,32 @@ def column_values(
                     result[run][text] = next((values[name] for name in subject.names if name in values), None)
     metrics = {text: subject for text, subject in wanted.items() if subject.kind == "metric"}
     if metrics:
-        names = sorted({subject.name for subject in metrics.values()})
-        by_metric: dict[str, list[str]] = {}
-        for text, subject in metrics.items():
-            by_metric.setdefault(subject.name, []).append(text)
-        for project in projects:
-            for row in rows(client, "summaries", project=project, run_ids=list(run_ids), metrics=names):
-                run, metric, last, _, first, _, low, high, n = row[:9]
-                numbers: dict[str, Scalar] = {"last": last, "first": first, "count": n}
-                numbers["min"] = None if low != low else low
-                numbers["max"] = None if high != high else high
-                for text in by_metric[metric]:
-                    result[run][text] = numbers[metrics[text].aggregate]
+        numbers = metric_numbers(client, projects, run_ids, metrics.values())
+        for run, values in result.items():
+            found = numbers.get(run, {})
+            values.update((text, found.get((subject.name, subject.aggregate))) for text, subject in metrics.items())
     return result
+
+
+def metric_numbers(
+    client: Client, projects: Sequence[str], run_ids: Sequence[str], subjects: Iterable[Subject]
+) -> dict[str, dict[tuple[str, str], Scalar]]:
+    """By run, then by metric and aggregate; counts are asked for only where one is wanted."""
+    found: dict[str, dict[tuple[str, str], Scalar]] = {}
+    wanted = list(subjects)
+    scope = {"projects": list(projects), "run_ids": list(run_ids)}
+    names = sorted({subject.name for subject in wanted if subject.aggregate != "count"})
+    if names:
+        for run, metric, last, first, low, high in rows(client, "metric_values", **scope, metrics=names):
+            values = found.setdefault(run, {})
+            values[metric, "last"], values[metric, "first"] = last, first
+            values[metric, "min"] = None if low != low else low
+            values[metric, "max"] = None if high != high else high
+    counted = sorted({subject.name for subject in wanted if subject.aggregate == "count"})
+    if counted:
+        for run, metric, n in rows(client, "metric_counts", **scope, metrics=counted):
+            found.setdefault(run, {})[metric, "count"] = n
+    return found
 
 
 def stored_values(

@@ -14,7 +14,7 @@ FROM
     (
         SELECT metric, run_id, max(s.n) AS n, max(s.n_nan) + max(s.n_inf) AS n_odd, min(s.first).1 AS s0, max(s.last).2 AS s1,
                min(s.first_us) AS t0, max(s.last_us) AS t1
-        FROM metric_summary AS s
+        FROM run_summary AS s
         WHERE project = {project:String} AND run_id IN {run_ids:Array(UUID)} AND metric IN {metrics:Array(String)}
         GROUP BY metric, run_id, rank, writer
     )

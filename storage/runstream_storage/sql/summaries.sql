@@ -9,7 +9,7 @@ FROM
     SELECT run_id, metric, rank, max(s.last) AS newest, min(s.first) AS oldest, min(s.min) AS smallest,
            max(s.max) AS largest, max(s.n) AS logged, max(s.n_nan) AS nans, max(s.n_inf) AS infinities,
            min(s.first_us) AS oldest_us, max(s.last_us) AS newest_us
-    FROM metric_summary AS s
+    FROM run_summary AS s
     WHERE project = {project:String} AND run_id IN {run_ids:Array(UUID)}
       AND (empty({metrics:Array(String)}) OR metric IN {metrics:Array(String)})
     GROUP BY metric, run_id, rank, writer
