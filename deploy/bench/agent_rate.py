@@ -23,6 +23,7 @@ ROWS = 1_000_000
 ROUNDS = 3
 IDLE_S = 10.0
 SETTLE_S = 5.0
+LIVE_ROWS_PER_S = 1_000
 
 
 def measure(kafka_bootstrap: str) -> list[tuple[str, str, str]]:
@@ -36,7 +37,12 @@ def measure(kafka_bootstrap: str) -> list[tuple[str, str, str]]:
         ("Agent, spool to broker", f"{rate / 1e6:.1f} M points/s", f"rows of {METRICS}, median of {ROUNDS}: {each}"),
         ("The same as spooled bytes", f"{rate * size / 2**20:.0f} MiB/s", f"{size:.1f} bytes a point in the spool"),
         ("Agent, peak RSS, broker down", f"{peak:.0f} MiB", f"{held / 1e6:.0f} M points spooled and unsent"),
-        ("Agent beside an idle run", f"{100 * idle(kafka_bootstrap):.1f} % of a core", f"over {IDLE_S:.0f} s"),
+        ("Agent beside an idle run", f"{100 * beside(kafka_bootstrap, 0):.1f} % of a core", f"over {IDLE_S:.0f} s"),
+        (
+            "Agent beside a running run",
+            f"{100 * beside(kafka_bootstrap, LIVE_ROWS_PER_S):.1f} % of a core",
+            f"{LIVE_ROWS_PER_S:,} log() calls of {METRICS} metrics a second",
+        ),
     ]
 
 
@@ -73,20 +79,25 @@ def without_broker() -> tuple[float, int]:
         return peak, ROWS * METRICS
 
 
-def idle(bootstrap: str) -> float:
-    """Share of a core that the agent takes while one run lives and logs nothing."""
+def beside(bootstrap: str, rows_per_s: int) -> float:
+    """Share of a core that the agent takes while one run lives and logs `rows_per_s` rows."""
     with tempfile.TemporaryDirectory(prefix="runstream-agent-idle-") as directory:
         writer = writer_in(Path(directory))
-        writer.append_row(KeySet(1, ("loss",)), 0, [1.0])
+        keys = KeySet(1, tuple(f"metric/{i}" for i in range(METRICS)))
+        writer.append_row(keys, 0, [1.0] * METRICS)
         with agent(Path(directory), bootstrap) as process:
             while not Cursor.load(writer.directory).position.row_seq:
                 time.sleep(0.05)
             time.sleep(SETTLE_S + 1)
-            before = cpu_seconds(process.pid)
-            time.sleep(IDLE_S)
+            before, began, step = cpu_seconds(process.pid), time.monotonic(), 1
+            while (passed := time.monotonic() - began) < IDLE_S:
+                while step < passed * rows_per_s:
+                    writer.append_row(keys, step, [float(step)] * METRICS)
+                    step += 1
+                time.sleep(0.001 if rows_per_s else 0.1)
             used = cpu_seconds(process.pid) - before
         writer.abandon()
-        return used / IDLE_S
+        return used / passed
 
 
 def writer_in(directory: Path) -> SpoolWriter:

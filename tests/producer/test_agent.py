@@ -305,6 +305,25 @@ async def test_more_spools_than_files_may_be_open_are_sent(tmp_path: Path, monke
     assert most < 10
 
 
+async def test_a_writer_that_logs_all_the_time_is_looked_at_in_intervals(tmp_path: Path) -> None:
+    spool, transport = Spooled(tmp_path), MemoryTransport()
+    rounds = 0
+
+    def count() -> None:
+        nonlocal rounds
+        rounds += 1
+        spool.log(rounds, loss=1.0)
+
+    agent = agent_for(tmp_path, transport, on_round=count)
+    async with running(agent):
+        await until(lambda: transport.rows())
+        before, began = rounds, asyncio.get_running_loop().time()
+        await asyncio.sleep(1.0)
+        took = asyncio.get_running_loop().time() - began
+        assert rounds - before <= took / shipping.POLL_S[0] + 1
+    spool.writer.abandon()
+
+
 async def test_the_lock_keeps_a_second_agent_out(tmp_path: Path) -> None:
     transport = MemoryTransport()
     async with running(agent_for(tmp_path, transport)):

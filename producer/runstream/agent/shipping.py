@@ -131,7 +131,7 @@ class Agent:
         while not stop.is_set():
             now = time.monotonic()
             self._discover(now)
-            busy = await self._round(stop)
+            behind = await self._round(stop)
             self._keep()
             if self._on_round is not None:
                 self._on_round()
@@ -142,7 +142,7 @@ class Agent:
                     return
             else:
                 quiet_since = None
-            if busy:
+            if behind:
                 await asyncio.sleep(0)
             else:
                 await _wait(stop, self._pause(now))
@@ -194,8 +194,8 @@ class Agent:
         self._retry[directory] = now + RETRY_SPOOL_S
 
     async def _round(self, stop: asyncio.Event) -> bool:
-        """One look at every spool; whether there was anything."""
-        found = False
+        """One look at every spool; whether one of them has much more to read."""
+        behind = False
         began = time.monotonic()
         waited = 0.0
         for directory, tail in list(self.tails.items()):
@@ -214,16 +214,16 @@ class Agent:
             if len(self.tails) > MAX_OPEN_FILES:
                 tail.reader.close()
             if size:
-                found = True
+                behind = behind or tail.behind
                 self._rows_at = now
                 await asyncio.sleep(0)
         # The next round begins with another spool, so that a full pipe is shared fairly.
         if len(self.tails) > 1:
             first = next(iter(self.tails))
             self.tails[first] = self.tails.pop(first)
-        if not found:
+        if not behind:
             self._round_s = time.monotonic() - began - waited
-        return found
+        return behind
 
     async def _has_room(self, stop: asyncio.Event) -> bool:
         self._room.clear()

@@ -63,6 +63,8 @@ class Tail:
         """The writer is gone and its spool is read to the end."""
         self.finished = cursor.finished
         """All is acknowledged, the end included."""
+        self.behind = False
+        """There is much more to read at once."""
         self.points = 0
         self.events = 0
         self.failure: BaseException | None = None
@@ -94,6 +96,7 @@ class Tail:
 
     def poll(self, now: float) -> int:
         """Reads once and sends what is due; about how many bytes of the spool there were. `now`: monotonic seconds."""
+        self.behind = False
         if self.gone or self._control_bytes > MAX_WAITING_BYTES:
             return 0
         if now >= self._look_at and not self.reader.closed:
@@ -101,7 +104,7 @@ class Tail:
             self.alive = self.reader.writer_alive()
             if self.alive:
                 self._alive_us = time.time_ns() // 1000
-        before = self.reader.position
+        start = before = self.reader.position
         damaged = len(self.reader.damaged_segments)
         records = self.reader.read(self._chunk)
         for number in self.reader.damaged_segments[damaged:]:
@@ -118,8 +121,10 @@ class Tail:
             self._flush_rows(now)
         if not records and (self.reader.closed or not self.alive):
             self._reached_the_end()
-        size = sum(len(record.values) if isinstance(record, RowBlock) else 100 for record in records)
-        self._chunk = READ_BYTES if size > GLANCE_BYTES // 4 else GLANCE_BYTES
+        place = self.reader.position
+        size = place.offset - start.offset if place.segment == start.segment else self._chunk
+        self.behind = bool(records) and size >= GLANCE_BYTES // 2
+        self._chunk = READ_BYTES if self.behind else GLANCE_BYTES
         return size
 
     def flush(self) -> None:
