@@ -77,7 +77,11 @@ compose() { "${compose_program[@]}" -p "$project" -f deploy/compose.yaml "$@"; }
 build() { # NAME CONTEXT [OPTION ...]
   local name=$1 context=$2
   shift 2
-  docker build --quiet --network host -t "$name" "$@" "$context"
+  echo "building $name ..."
+  if ! docker build --network host -t "$name" "$@" "$context" >"$work/build.log" 2>&1; then
+    tail -40 "$work/build.log" >&2
+    return 1
+  fi
 }
 
 step "images"
