@@ -21,6 +21,7 @@ clean() {
     compose down --volumes --timeout 20 >/dev/null 2>&1 || true
   fi
   if [ -n "$dockerd_pid" ]; then
+    docker image prune --force --filter until=24h >/dev/null 2>&1 || true # layers of older sources
     kill "$dockerd_pid" 2>/dev/null || true
     wait "$dockerd_pid" 2>/dev/null || true
   fi
