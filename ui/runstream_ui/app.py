@@ -17,16 +17,16 @@ st.logo(WORDMARK, size="medium")
 
 pages = {
     "runs": st.Page(
-        empty.guarded(runs.page), title="Runs", icon=":material/table_rows:", url_path="runs", default=True
+        empty.guarded_page(runs.page), title="Runs", icon=":material/table_rows:", url_path="runs", default=True
     ),
-    "run": st.Page(empty.guarded(run.page), title="Run", icon=":material/monitoring:", url_path="run"),
+    "run": st.Page(empty.guarded_page(run.page), title="Run", icon=":material/monitoring:", url_path="run"),
     "compare": st.Page(
-        empty.guarded(compare.page), title="Compare", icon=":material/compare_arrows:", url_path="compare"
+        empty.guarded_page(compare.page), title="Compare", icon=":material/compare_arrows:", url_path="compare"
     ),
     "artifacts": st.Page(
-        empty.guarded(artifacts.page), title="Artifacts", icon=":material/deployed_code:", url_path="artifacts"
+        empty.guarded_page(artifacts.page), title="Artifacts", icon=":material/deployed_code:", url_path="artifacts"
     ),
-    "sql": st.Page(empty.guarded(sql.page), title="SQL", icon=":material/database:", url_path="sql"),
+    "sql": st.Page(empty.guarded_page(sql.page), title="SQL", icon=":material/database:", url_path="sql"),
 }
 page = st.navigation(list(pages.values()), position="top")
 frame.register(pages)

@@ -87,6 +87,11 @@ def age(at: datetime | None, now: datetime) -> str:
     return f"{days // 365} years ago"
 
 
+def elapsed_s(duration_s: float, created_at: datetime, state: str, now: datetime) -> float:
+    """How long a run has gone on: while it runs, until now, and not only until its last sign of life."""
+    return max(duration_s, (now - created_at).total_seconds()) if state == "running" else duration_s
+
+
 def utc(at: datetime | None) -> str:
     """2026-11-23 11:04:59 UTC, to the second."""
     return "" if at is None else at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

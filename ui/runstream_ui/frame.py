@@ -20,13 +20,11 @@ def project() -> str | None:
 
 def project_switch() -> None:
     """The project select in the top bar of every page; its choice is in the URL."""
-    projects = data.projects()
-    counts = {entry.name: entry.runs for entry in projects}
-    known = list(counts)
+    known = [entry.name for entry in data.projects()]
     linked = urls.get(PROJECT_KEY)
     if linked and linked != st.session_state.get("linked-project"):
         st.session_state[PROJECT_KEY] = linked
-    if (current := st.session_state.get(PROJECT_KEY)) and current not in counts:
+    if (current := st.session_state.get(PROJECT_KEY)) and current not in known:
         known.append(current)
     if not known:
         st.session_state["current-project"] = None
@@ -36,7 +34,7 @@ def project_switch() -> None:
             "Project",
             known,
             key=PROJECT_KEY,
-            format_func=lambda name: f"{formats.middle_cut(name, 24)} · {formats.count(counts.get(name, 0))}",
+            format_func=lambda name: formats.middle_cut(name, 28),
             label_visibility="collapsed",
             icon=":material/folder:",
             on_change=_forget_page_state,

@@ -92,10 +92,11 @@ def _facts(header: RunHeader, now: datetime) -> str:
     run, writer = header.run, header.writers[0] if header.writers else None
     commit, code = _commit(writer)
     machine = writer.machine if writer else {}
+    elapsed = formats.elapsed_s(run.duration_s, run.created_at, run.state, now)
     hosts = list(dict.fromkeys(entry.host for entry in header.writers)) or [run.host]
     facts = [
         ("Started", formats.age(run.created_at, now), formats.utc(run.created_at)),
-        ("Duration", formats.duration(run.duration_s), f"{run.duration_s:.3f} s"),
+        ("Duration", formats.duration(elapsed), f"{elapsed:.3f} s"),
         ("Last point", formats.age(header.last_point_at, now), formats.utc(header.last_point_at)),
         ("Last step", "" if header.last_step is None else formats.count(header.last_step), ""),
         ("Points", formats.count(header.points), f"in {formats.plural(header.metrics, 'metric')}"),

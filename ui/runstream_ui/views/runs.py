@@ -168,6 +168,7 @@ def _columns(sort: str, chosen: Sequence[str], rows: Sequence[RunRow]) -> list[C
 
 def _row(project: str, run: RunRow, chosen: Sequence[str]) -> Row:
     now = datetime.now(UTC)
+    elapsed = formats.elapsed_s(run.duration_s, run.created_at, run.state, now)
     cells = [
         Cell(
             text=formats.middle_cut(run.name, 44),
@@ -178,7 +179,7 @@ def _row(project: str, run: RunRow, chosen: Sequence[str]) -> Row:
         Cell(text=run.state, dot=state_colour(run.state), pulse=run.state == "running"),
         Cell(chips=tuple(Chip(formats.middle_cut(tag, 20), tag) for tag in run.tags)),
         Cell(text=formats.age(run.created_at, now), hover=formats.utc(run.created_at)),
-        Cell(text=formats.duration(run.duration_s), hover=f"{run.duration_s:.3f} s"),
+        Cell(text=formats.duration(elapsed), hover=f"{elapsed:.3f} s"),
     ]
     cells += [value_cell(run.values.get(text), logged=bool(columns.described(text).aggregate)) for text in chosen]
     return Row(run.run_id, tuple(cells), label=run.name)

@@ -33,8 +33,8 @@ def no_match(total: int) -> None:
     st.markdown(f"**No run matches the filter.** {total:,} runs are in this project; loosen or clear it.")
 
 
-def failure(error: UiError | StorageError) -> None:
-    """An error of the surroundings, with the command that mends it."""
+def failure(error: UiError | StorageError, *, retry: bool = True) -> None:
+    """An error of the surroundings, with the command that mends it; parts of a page ask again by themselves (`retry` False)."""
     if isinstance(error, NoServer):
         st.markdown("#### Nothing to read from")
         st.markdown(in_markdown(error))
@@ -47,7 +47,8 @@ def failure(error: UiError | StorageError) -> None:
         st.code("runstream doctor", language="shell")
     else:
         st.error(in_markdown(error))
-    st.button("Try again", icon=":material/refresh:", key="try-again")
+    if retry:
+        st.button("Try again", icon=":material/refresh:", key="try-again")
 
 
 def guarded(part: Callable[P, None]) -> Callable[P, None]:
@@ -57,6 +58,19 @@ def guarded(part: Callable[P, None]) -> Callable[P, None]:
     def shown(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             part(*args, **kwargs)
+        except (StorageError, UiError) as error:
+            failure(error, retry=False)
+
+    return shown
+
+
+def guarded_page(page: Callable[[], None]) -> Callable[[], None]:
+    """As `guarded`, with a button to try again."""
+
+    @wraps(page)
+    def shown() -> None:
+        try:
+            page()
         except (StorageError, UiError) as error:
             failure(error)
 
