@@ -34,7 +34,7 @@ def no_match(total: int) -> None:
 
 
 def failure(error: UiError | StorageError, *, retry: bool = True) -> None:
-    """An error of the surroundings, with the command that mends it; parts of a page ask again by themselves (`retry` False)."""
+    """An error of the surroundings, with the command that mends it. Parts of a page ask again by themselves."""
     if isinstance(error, NoServer):
         st.markdown("#### Nothing to read from")
         st.markdown(in_markdown(error))
