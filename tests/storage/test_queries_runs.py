@@ -441,3 +441,11 @@ def test_a_refusal_of_the_database_has_its_code(client: Client, pen: Any) -> Non
     with pytest.raises(QueryError) as caught:
         queries.runs(client, ["vision"], filter=r"name =~ '\p{Nonsense}+'")
     assert caught.value.code == 427
+
+
+def test_a_run_whose_first_sign_of_life_is_still_on_its_way_is_running(client: Client, pen: Any) -> None:
+    pen.run(0)
+    client.command("TRUNCATE TABLE liveness")
+    (row,) = queries.runs(client, ["vision"], filter="state = running").rows
+    assert (row.state, row.duration_s) == ("running", 0.0)
+    assert row.last_at == row.created_at

@@ -14,11 +14,11 @@ PARAM_TABLES = {"config": "params", "summary": "summary_values"}
 # Attribute: the joins it needs and its expression. r: runs, e: run_edits, s: run_states.
 EXPRESSIONS: dict[str, tuple[str, str]] = {
     "name": ("e", "if(e.name != '', e.name, r.name)"),
-    "state": ("s", "s.state"),
+    "state": ("s", "if(s.state = '', 'running', s.state)"),
     "tags": ("e", "e.tags"),
     "created": ("", "r.created_us"),
     "ended": ("s", "s.ended_us"),
-    "updated": ("s", "greatest(s.last_us, s.ended_us)"),
+    "updated": ("s", "greatest(s.last_us, s.ended_us, r.created_us)"),
     "duration": ("s", "(greatest(if(s.closed, s.ended_us, s.last_us) - r.created_us, 0) / 1e6)"),
     "group": ("e", "if(e.has_group, e.group_name, r.group)"),
     "job_type": ("e", "if(e.has_job_type, e.job_type, r.job_type)"),
@@ -109,7 +109,7 @@ class Selection:
         on = "ON {0}.project = r.project AND {0}.run_id = r.run_id"
         parts = [f"FROM (SELECT * FROM runs FINAL WHERE project IN {projects}) AS r"]
         if "s" in self._joins:
-            parts.append(f"INNER JOIN (SELECT * FROM run_states WHERE project IN {projects}) AS s " + on.format("s"))
+            parts.append(f"LEFT JOIN (SELECT * FROM run_states WHERE project IN {projects}) AS s " + on.format("s"))
         if "e" in self._joins:
             parts.append(f"LEFT JOIN (SELECT * FROM run_edits WHERE project IN {projects}) AS e " + on.format("e"))
         for kind, table in PARAM_TABLES.items():

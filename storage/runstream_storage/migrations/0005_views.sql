@@ -33,33 +33,25 @@ SETTINGS do_not_merge_across_partitions_select_final = 1;
 CREATE VIEW IF NOT EXISTS run_states AS
 WITH (SELECT least(max(last_us), toUnixTimestamp64Micro(now64(6))) FROM liveness) AS newest_us
 SELECT project, run_id, intDiv(newest, 2) AS attempt, seen_us AS last_us,
-       (newest % 2 = 0 AND end_ver > 0) AS closed,
+       newest % 2 = 0 AS closed,
        if(closed, toInt64(bitAnd(bitShiftRight(end_ver, 6), 1125899906842623)) + 1735689600000000, 0) AS ended_us,
-       multiIf(closed, if(worst_state = '', 'finished', worst_state),
+       multiIf(closed, worst.1,
                newest_us - seen_us <= 120000000, 'running',
                newest_us - seen_us <= 600000000, 'stale', 'lost') AS state,
-       if(closed, worst_exit_code, 0) AS exit_code,
-       if(closed, worst_reason, '') AS reason
+       if(closed, worst.2, 0) AS exit_code,
+       if(closed, worst.3, '') AS reason
 FROM
 (
     SELECT project, run_id, max(writer_us) AS seen_us,
-           max(writer_attempt * 2 + (is_writer AND writer_ver = 0)) AS newest,
-           max(writer_ver) AS end_ver,
-           argMax(writer_state, badness) AS worst_state,
-           argMax(writer_exit_code, badness) AS worst_exit_code,
-           argMax(writer_reason, badness) AS worst_reason
+           max(writer_attempt * 2 + (end.1 = 0)) AS newest,
+           max(end.1) AS end_ver,
+           argMax((end.2, end.3, end.4), writer_attempt * 8 + indexOf(['finished', 'preempted', 'killed', 'failed'], end.2)) AS worst
     FROM
     (
-        SELECT project, run_id, 1 AS is_writer, toUInt32(max(attempt)) AS writer_attempt, max(last_us) AS writer_us,
-               max(terminal.ver) AS writer_ver, argMax(terminal.state, terminal.ver) AS writer_state,
-               argMax(terminal.exit_code, terminal.ver) AS writer_exit_code,
-               argMax(terminal.reason, terminal.ver) AS writer_reason,
-               writer_attempt * 8 + transform(writer_state, ['finished', 'preempted', 'killed', 'failed'], [1, 2, 3, 4], 0) AS badness
+        SELECT project, run_id, toUInt32(max(attempt)) AS writer_attempt, max(last_us) AS writer_us,
+               argMax((terminal.ver, terminal.state, terminal.exit_code, terminal.reason), terminal.ver) AS end
         FROM liveness
         GROUP BY project, run_id, writer
-        UNION ALL
-        SELECT project, run_id, 0, 0, created_us, 0, '', 0, '', 0
-        FROM runs
     )
     GROUP BY project, run_id
 );
@@ -90,10 +82,10 @@ CREATE VIEW IF NOT EXISTS v_runs
 AS
 SELECT r.project AS project, r.run_id AS run_id,
        if(e.name != '', e.name, r.name) AS run_name,
-       s.state AS state,
+       if(s.state = '', 'running', s.state) AS state,
        fromUnixTimestamp64Micro(r.created_us, 'UTC') AS created_at,
        if(s.closed, fromUnixTimestamp64Micro(s.ended_us, 'UTC'), NULL) AS ended_at,
-       fromUnixTimestamp64Micro(greatest(s.last_us, s.ended_us), 'UTC') AS last_at,
+       fromUnixTimestamp64Micro(greatest(s.last_us, s.ended_us, r.created_us), 'UTC') AS last_at,
        greatest(if(s.closed, s.ended_us, s.last_us) - r.created_us, 0) / 1e6 AS duration_s,
        if(e.has_group, e.group_name, r.group) AS group_name,
        if(e.has_job_type, e.job_type, r.job_type) AS job_type,
@@ -105,7 +97,7 @@ SELECT r.project AS project, r.run_id AS run_id,
        s.exit_code AS exit_code, s.reason AS reason,
        r.parent_run AS parent_run, r.external_id AS external_id
 FROM (SELECT * FROM runs FINAL) AS r
-INNER JOIN run_states AS s ON s.project = r.project AND s.run_id = r.run_id
+LEFT JOIN run_states AS s ON s.project = r.project AND s.run_id = r.run_id
 LEFT JOIN run_edits AS e ON e.project = r.project AND e.run_id = r.run_id
 WHERE ifNull(e.deleted, 0) = 0
 SETTINGS do_not_merge_across_partitions_select_final = 1
