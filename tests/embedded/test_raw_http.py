@@ -137,6 +137,24 @@ def test_bodies_are_decoded_as_they_say(server, coding):
     assert httpx.post(server.base, content=b"SELECT 1", headers=headers).headers["X-ClickHouse-Exception-Code"] == "271"
 
 
+def test_a_small_body_cannot_unpack_into_all_memory(server):
+    bomb = zstd.compress(b"SELECT '" + b"a" * (256 << 20))
+    assert len(bomb) < 100_000
+    answer = httpx.post(server.base, content=bomb, headers={"Content-Encoding": "zstd"}, timeout=60)
+    assert answer.headers["X-ClickHouse-Exception-Code"] == "223"
+    lie = bytearray(framing.pack(b"SELECT 1"))
+    lie[21:25] = (1 << 27).to_bytes(4, "little")
+    with pytest.raises(QueryError) as raised:
+        list(framing.Unpacker().feed(bytes(lie)))
+    assert raised.value.code == 271
+
+
+def test_a_query_id_that_is_no_header_is_replaced(server):
+    answer = server.post("SELECT 1", reader=True, query_id="a\r\nX-Evil: 1")
+    assert answer.status_code == 200
+    assert "X-Evil" not in answer.headers
+
+
 def test_native_compression_is_spoken_in_both_directions(server, database_name):
     table = f"{database_name}.packed"
     server.post(f"CREATE TABLE {table} (a UInt64) ENGINE = MergeTree ORDER BY a").raise_for_status()

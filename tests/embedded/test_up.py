@@ -129,14 +129,9 @@ def test_one_line_of_json_comes_once_both_addresses_answer(up):
     assert (up.urls["dir"], up.urls["pid"]) == (str(up.directory), up.process.pid)
 
 
-def test_a_run_logged_before_up_started_is_read_then(start, tmp_path):
-    code = [sys.executable, "-c", TRAIN]
-    subprocess.run(code, env=clean_environment(tmp_path / "data"), check=True, capture_output=True)
-    up = start()
-    up.wait_for("SELECT count() FROM v_points", "4000\n")
-
-
-def test_killing_up_loses_and_repeats_nothing(start):
+def test_what_was_logged_before_between_and_after_kills_is_there_once(start, tmp_path):
+    offline = [sys.executable, "-c", TRAIN]
+    subprocess.run(offline, env=clean_environment(tmp_path / "data"), check=True, capture_output=True)
     up = start()
     up.train()
     up.process.kill()
@@ -144,9 +139,9 @@ def test_killing_up_loses_and_repeats_nothing(start):
     assert find_up(up.directory) is None
     again = start()
     again.train()
-    again.wait_for("SELECT count() FROM v_points", "8000\n")
+    again.wait_for("SELECT count() FROM v_points", "12000\n")
     assert again.ask("SELECT countIf(n != 2000) FROM v_summary") == "0\n"
-    assert again.ask("SELECT count(), uniqExact(run_id, metric, rank, step) FROM points FINAL") == "8000\t8000\n"
+    assert again.stop() == 0
 
 
 def test_up_tells_others_where_it_is_and_only_its_user_the_password(up):
@@ -169,7 +164,7 @@ def test_a_second_up_names_the_first_and_exits_with_4(up):
     assert up.ask("SELECT 1") == "1\n"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_with_0_and_takes_its_traces_away(start, number):
     up = start()
     assert up.stop(number) == 0
@@ -199,12 +194,13 @@ def test_a_directory_that_cannot_be_used_is_told_and_exits_with_1(tmp_path):
     assert "Traceback" not in failed.stderr
 
 
-def test_a_damaged_database_is_told_with_its_remedy_and_exits_with_1(start, tmp_path):
-    up = start()
-    assert up.stop() == 0
-    for path in (up.directory / "clickhouse" / "metadata").glob("*.sql"):
+def test_a_damaged_database_is_told_with_its_remedy_and_exits_with_1(own_server, tmp_path):
+    own_server.post("CREATE DATABASE runstream").raise_for_status()
+    assert own_server.stop() == 0
+    for path in (own_server.directory / "metadata").glob("*.sql"):
         path.write_text("damaged")
-    failed = ended(up.directory, "--ui-port", "0", "--sql-port", "0")
+    own_server.directory.rename(tmp_path / "clickhouse")
+    failed = ended(tmp_path, "--ui-port", "0", "--sql-port", "0")
     assert failed.returncode == 1
     assert "could not open" in failed.stderr
     assert "mv " in failed.stderr

@@ -6,10 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 
 from starlette.types import Receive
 
-from runstream_deploy.embedded.coding import Decoding, decoding
+from runstream_deploy.embedded.coding import PIECE_BYTES, Decoding, decoding
 from runstream_deploy.embedded.framing import Unpacker
-
-PIECE_BYTES = 1 << 20
 
 
 class ClientGone(Exception):
@@ -36,9 +34,9 @@ class Body:
             for piece in self._plain(message.get("body", b"")):
                 gathered.append(piece)
                 size += len(piece)
-            if size >= PIECE_BYTES:
-                yield b"".join(gathered)
-                gathered, size = [], 0
+                if size >= PIECE_BYTES:
+                    yield b"".join(gathered)
+                    gathered, size = [], 0
         if self._decoding is not None:
             self._decoding.close()
         if self._unpacker is not None:
@@ -47,9 +45,8 @@ class Body:
             yield b"".join(gathered)
 
     def _plain(self, piece: bytes) -> Iterator[bytes]:
-        if self._decoding is not None:
-            piece = self._decoding.feed(piece)
-        if self._unpacker is None:
-            yield piece
-        else:
-            yield from self._unpacker.feed(piece)
+        for plain in (piece,) if self._decoding is None else self._decoding.feed(piece):
+            if self._unpacker is None:
+                yield plain
+            else:
+                yield from self._unpacker.feed(plain)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import zlib
+from collections.abc import Iterator
 from typing import Protocol
 
 import lz4.frame
@@ -15,6 +16,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd as zstd
 
+PIECE_BYTES = 1 << 20
 OFFERED = ("zstd", "lz4", "gzip", "deflate")
 """What an answer may be coded with, the best first where a client likes all the same."""
 
@@ -28,8 +30,10 @@ class Decoder(Protocol):
     @property
     def eof(self) -> bool: ...
     @property
+    def needs_input(self) -> bool: ...
+    @property
     def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, /) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
 
 
 class _Lz4Encoder:
@@ -49,25 +53,45 @@ class _Lz4Encoder:
         return bytes(head + self._frame.flush())
 
 
+class _Inflater:
+    """zlib with the interface of the others."""
+
+    def __init__(self, window_bits: int) -> None:
+        self._object = zlib.decompressobj(window_bits)
+
+    @property
+    def eof(self) -> bool:
+        return self._object.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._object.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._object.unused_data
+
+    def decompress(self, data: bytes, max_length: int = 0, /) -> bytes:
+        return self._object.decompress(self._object.unconsumed_tail + data, max_length)
+
+
 class Decoding:
-    """A body of one or more frames, taken in pieces of any size."""
+    """A body of one or more frames, taken in pieces of any size, given in pieces of PIECE_BYTES at most."""
 
     def __init__(self, coding: str) -> None:
         self._coding = coding
         self._decoder: Decoder | None = None
 
-    def feed(self, piece: bytes) -> bytes:
+    def feed(self, piece: bytes) -> Iterator[bytes]:
         """What `piece` adds. Raises QueryError 271 where it is not what the coding says."""
-        plain = []
         try:
-            while piece:
+            while piece or (self._decoder and not self._decoder.eof and not self._decoder.needs_input):
                 if self._decoder is None or self._decoder.eof:
                     self._decoder = _decoder(self._coding)
-                plain.append(self._decoder.decompress(piece))
+                yield self._decoder.decompress(piece, PIECE_BYTES)
                 piece = self._decoder.unused_data if self._decoder.eof else b""
         except (zlib.error, zstd.ZstdError, RuntimeError, EOFError) as error:
             raise QueryError(271, "CANNOT_DECOMPRESS", f"The body is not valid {self._coding}: {error}") from error
-        return b"".join(plain)
 
     def close(self) -> None:
         """Raises QueryError 32 where the body ended inside a frame."""
@@ -124,6 +148,6 @@ def _decoder(coding: str) -> Decoder:
         case "lz4":
             return lz4.frame.LZ4FrameDecompressor()  # type: ignore[no-any-return]
         case "gzip":
-            return zlib.decompressobj(31)
+            return _Inflater(31)
         case _:
-            return zlib.decompressobj()
+            return _Inflater(zlib.MAX_WBITS)

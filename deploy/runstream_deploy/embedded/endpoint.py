@@ -49,6 +49,7 @@ class Endpoint:
         self._slots = {False: anyio.Semaphore(limits.readers), True: anyio.Semaphore(limits.writers)}
         self._threads = anyio.CapacityLimiter(limits.readers + limits.writers + 2)
         self._running: set[str] = set()
+        self._is_stopping = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = Answer(send, self.engine, self.display_name)
@@ -93,6 +94,8 @@ class Endpoint:
         receive: Receive,
         answer: Answer,
     ) -> None:
+        if self._is_stopping:
+            raise QueryError(394, "QUERY_WAS_CANCELLED", "The server is stopping.")
         execution = Execution(self.engine, request, statement, tag=secrets.token_hex(16))
         self._running.add(execution.tag)
         try:
@@ -132,7 +135,8 @@ class Endpoint:
         await self._in_thread(functools.partial(self.engine.kill, tag))
 
     async def stop(self) -> None:
-        """Ends running statements; their clients read QUERY_WAS_CANCELLED."""
+        """Ends running statements, refuses new ones; their clients read QUERY_WAS_CANCELLED."""
+        self._is_stopping = True
         for tag in tuple(self._running):
             await self._in_thread(functools.partial(self.engine.kill, tag))
 

@@ -76,14 +76,14 @@ class Execution:
         self._handle = handle = self.engine.open()
         if self.request.database != "default":
             handle.use(self.request.database)
-        handle.set_all({"log_comment": self.tag})
+        settings = {**self.request.settings, "log_comment": self.tag}  # the mark by which it can be ended
         if not self.request.user.is_owner:
             check_reading(self.statement.sql)
             check_reading(self._normalised(handle))
             self.engine.for_reader(handle)
-            handle.set_all(self.request.settings)
+            handle.set_all(settings)
         else:
-            handle.set_all(self.request.settings)
+            handle.set_all(settings)
             if self.request.is_get:
                 handle.set_all({"readonly": "2"})
 

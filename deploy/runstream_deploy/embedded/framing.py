@@ -20,8 +20,10 @@ HEADER = struct.Struct("<BII")
 CHECKSUM = struct.Struct("<QQ")
 LZ4, ZSTD, NONE = 0x82, 0x90, 0x02
 BLOCK_BYTES = 1 << 20
-LIMIT_BYTES = 1 << 30
-"""Largest unpacked block that is accepted; ClickHouse's own limit."""
+LIMIT_BYTES = 128 << 20
+"""Largest unpacked block that is accepted. Clients write blocks of 1 MiB or less."""
+LZ4_RATIO = 255
+"""Most that LZ4 can pack; a header that promises more lies."""
 
 
 def _checksum(data: bytes) -> bytes:
@@ -50,8 +52,11 @@ class Unpacker:
         self._buffer += piece
         while len(self._buffer) >= CHECKSUM.size + HEADER.size:
             method, packed_bytes, plain_bytes = HEADER.unpack_from(self._buffer, CHECKSUM.size)
-            if packed_bytes < HEADER.size or max(packed_bytes, plain_bytes) > LIMIT_BYTES:
-                raise QueryError(271, "CANNOT_DECOMPRESS", f"Block of {packed_bytes} bytes is out of range.")
+            expected = LZ4_RATIO * packed_bytes if method == LZ4 else LIMIT_BYTES
+            if packed_bytes < HEADER.size or packed_bytes > LIMIT_BYTES or plain_bytes > min(expected, LIMIT_BYTES):
+                raise QueryError(
+                    271, "CANNOT_DECOMPRESS", f"A block of {packed_bytes} bytes cannot hold {plain_bytes}."
+                )
             end = CHECKSUM.size + packed_bytes
             if len(self._buffer) < end:
                 return
@@ -71,7 +76,7 @@ def _unpack(method: int, packed: bytes, plain_bytes: int) -> bytes:
         if method == LZ4:
             return bytes(lz4.block.decompress(packed, uncompressed_size=plain_bytes))
         if method == ZSTD:
-            return zstd.decompress(packed)
+            return zstd.ZstdDecompressor().decompress(packed, plain_bytes)
     except (lz4.block.LZ4BlockError, zstd.ZstdError) as error:
         raise QueryError(271, "CANNOT_DECOMPRESS", f"Cannot decompress a block: {error}") from error
     if method == NONE:

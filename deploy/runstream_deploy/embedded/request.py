@@ -6,6 +6,7 @@ are query parameters; `database`, `default_format`, … are the protocol's; ever
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ OF_THE_PROTOCOL = frozenset(
     | {"cancel_http_readonly_queries_on_client_close"}
 )
 """Parameters that this endpoint takes itself or has no use for; the engine would not know some of them."""
+
+
+PRINTABLE = re.compile(r"[!-~]{1,256}")
 
 
 @dataclass(slots=True)
@@ -53,7 +57,7 @@ class Request:
         return cls(
             user=accounts.user(headers, values),
             query=values.get("query", "").encode("utf-8", "surrogateescape"),
-            query_id=values.get("query_id") or headers.get("x-clickhouse-query-id") or secrets.token_hex(16),
+            query_id=_query_id(values.get("query_id") or headers.get("x-clickhouse-query-id", "")),
             database=values.get("database") or headers.get("x-clickhouse-database", ""),
             default_format=values.get("default_format") or headers.get("x-clickhouse-format") or "TabSeparated",
             parameters={name[6:]: value for name, value in values.items() if name.startswith("param_")},
@@ -65,13 +69,20 @@ class Request:
             is_get=method in ("GET", "HEAD"),
             packs_answer=_is_true(values.get("compress")),
             packed_body=_is_true(values.get("decompress")),
-            revision=int(values["client_protocol_version"])
-            if values.get("client_protocol_version", "").isdecimal()
-            else 0,
+            revision=_revision(values.get("client_protocol_version", "")),
             waits=_is_true(values.get("wait_end_of_query")),
             accepts=headers.get("accept-encoding", "") if _is_true(values.get("enable_http_compression", "1")) else "",
             body_coding=headers.get("content-encoding", ""),
         )
+
+
+def _query_id(given: str) -> str:
+    """As given, unless it cannot be sent back in a header."""
+    return given if PRINTABLE.fullmatch(given) else secrets.token_hex(16)
+
+
+def _revision(given: str) -> int:
+    return int(given) if given.isdecimal() and len(given) < 10 else 0
 
 
 def _is_true(value: str | None) -> bool:

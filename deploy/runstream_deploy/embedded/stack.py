@@ -133,7 +133,7 @@ class Stack:
     async def start(self, ports: Ports) -> UpInfo:
         ui_listener = self._parts.enter_context(bind(ports.ui, "--ui-port"))
         sql_url, database_url = await self._start_database(ports.sql)
-        await asyncio.to_thread(_migrate, database_url)
+        await asyncio.to_thread(_migrate, database_url, self._log)
         await self._start_ingest(database_url)
         ui_url = f"http://{HOST}:{ui_listener.getsockname()[1]}"
         await self._serve("pages", lambda: _pages(self._settings, sql_url, ui_listener), ui_listener)
@@ -237,10 +237,16 @@ class Stack:
             await asyncio.sleep(0.05)
 
 
-def _migrate(database_url: str) -> None:
+def _migrate(database_url: str, log: Path) -> None:
+    from clickhouse_connect.driver.exceptions import DatabaseError
+
     from runstream_storage.migrate import migrate
 
-    for one in migrate(database_url):
+    try:
+        applied = migrate(database_url)
+    except DatabaseError as error:
+        raise PartEnded(name="migration", reason=str(error).strip(), log=log) from error
+    for one in applied:
         logger.info("migrated", migration=one.name)
 
 

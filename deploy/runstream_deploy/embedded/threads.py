@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 from collections.abc import Awaitable, Callable
@@ -38,7 +39,8 @@ class ServerThread:
     async def stop(self) -> None:
         """Finishes running requests, for a few seconds at most."""
         if self._loop is not None and self._stopping is not None and not self.ended.done():
-            self._loop.call_soon_threadsafe(self._stopping.set)
+            with contextlib.suppress(RuntimeError):  # its loop has closed in this very moment
+                self._loop.call_soon_threadsafe(self._stopping.set)
         if self._thread.ident is not None:
             await asyncio.to_thread(self._thread.join)
 
