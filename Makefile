@@ -38,6 +38,7 @@ bench: environment ## Measure everything, print it and write docs/benchmarks.md
 lock: environment ## Resolve the newest versions that pyproject.toml allows into requirements/*.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --extra dev pyproject.toml -o requirements/dev.txt --custom-compile-command "make lock"
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra demo -c requirements/dev.txt pyproject.toml -o requirements/demo.txt --custom-compile-command "make lock"
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra all -c requirements/dev.txt pyproject.toml -o requirements/all.txt --custom-compile-command "make lock"
 
 wheel: environment ## Build the wheel into dist/
 	@$(BIN)/uv build --quiet --wheel --out-dir dist
@@ -49,7 +50,7 @@ test-pypi: environment ## Run the tests with nothing from outside PyPI: Java, Ma
 	@sh tests/services/hidden_path.sh $(BIN)/python -m pytest $(ARGS)
 
 test-containers: environment ## Prove the container tier and the compose file on a local Docker engine
-	@sh deploy/containers/test.sh
+	@bash deploy/containers/test.sh
 
 clean: ## Remove environments and caches of this checkout
 	@rm -rf $(DEV) $(DEMO) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
