@@ -1,0 +1,83 @@
+"""Artifact files over HTTP, out of a real directory store."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from runstream.objects import object_key, open_store
+from runstream_ui import context, downloads
+from runstream_ui.settings import UiSettings
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(3_000_000)
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> dict[str, str]:
+    """Content by name in a store that the pages read from: the sha256 of each."""
+    url = (tmp_path / "objects").as_uri()
+    context.configure(UiSettings(s3=url))
+    store = open_store(url)
+    digests = {}
+    for name, content in {"png": PNG, "svg": SVG, "empty": b""}.items():
+        digests[name] = hashlib.sha256(content).hexdigest()
+        store.put_bytes(object_key(digests[name]), content)
+    return digests
+
+
+@pytest.fixture
+async def client() -> Iterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app=Starlette(routes=downloads.routes()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://ui") as opened:
+        yield opened
+
+
+async def test_a_file_comes_back_whole_under_its_name(kept: dict[str, str], client: httpx.AsyncClient) -> None:
+    answer = await client.get(f"/files/{kept['png']}/plots%2Fa%20b%C3%BC.png")
+    assert answer.content == PNG
+    assert answer.headers["content-length"] == str(len(PNG))
+    assert "filename*=UTF-8''a%20b%C3%BC.png" in answer.headers["content-disposition"]
+
+
+@pytest.mark.parametrize("name", ["png", "svg", "empty"])
+async def test_no_file_is_ever_a_page_of_this_origin(
+    kept: dict[str, str], client: httpx.AsyncClient, name: str
+) -> None:
+    answer = await client.get(f"/files/{kept[name]}/page.html")
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["content-disposition"].startswith("attachment")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "sandbox" in answer.headers["content-security-policy"]
+
+
+async def test_a_picture_is_shown_as_what_its_bytes_are(kept: dict[str, str], client: httpx.AsyncClient) -> None:
+    answer = await client.get(f"/images/{kept['png']}/x.jpg")
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.content == PNG
+
+
+@pytest.mark.parametrize("name", ["svg", "empty"])
+async def test_what_is_no_picture_is_not_shown_as_one(
+    kept: dict[str, str], client: httpx.AsyncClient, name: str
+) -> None:
+    assert (await client.get(f"/images/{kept[name]}/x.png")).status_code == 415
+
+
+@pytest.mark.parametrize("digest", ["0" * 64, "..%2F..%2Fetc", "A" * 64, "abc"])
+async def test_what_is_not_there_is_not_found(kept: dict[str, str], client: httpx.AsyncClient, digest: str) -> None:
+    assert (await client.get(f"/files/{digest}/passwd")).status_code == 404
+
+
+@pytest.mark.parametrize("name", ['a"; filename="b.exe', "a\r\nX-Evil: 1", "", "../../x"])
+def test_a_name_cannot_write_into_the_headers(name: str) -> None:
+    header = downloads.attachment(name)
+    assert header.count('"') == 2
+    assert "\r" not in header
+    assert "\n" not in header
+    assert "/" not in header.split("''")[0]
