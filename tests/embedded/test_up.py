@@ -53,9 +53,9 @@ class Up:
             assert self.process.poll() is None
             time.sleep(0.05)
 
-    def train(self, code: str = TRAIN) -> subprocess.CompletedProcess[str]:
-        environment = clean_environment(self.directory)
-        return subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
+    def train(self, **variables: str) -> None:
+        environment = clean_environment(self.directory) | variables
+        subprocess.run([sys.executable, "-c", TRAIN], env=environment, check=True, capture_output=True)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
@@ -226,6 +226,16 @@ def test_a_configured_clickhouse_that_is_away_is_told_and_exits_with_3(tmp_path)
     assert "does not answer" in failed.stderr
     assert "secret" not in failed.stderr
     assert "Traceback" not in failed.stderr
+
+
+@pytest.mark.kafka
+def test_a_configured_kafka_replaces_the_reading_of_spools_and_nothing_else(start, kafka, topic_prefix):
+    brokers = {"RUNSTREAM_KAFKA": kafka.bootstrap, "RUNSTREAM_TOPIC_PREFIX": topic_prefix}
+    up = start(**brokers, RUNSTREAM_INGEST_PORT="0")
+    up.train(**brokers)
+    up.wait_for("SELECT count() FROM v_points", "4000\n")
+    assert up.ask("SELECT min(src_partition) >= 0 FROM points") == "1\n"
+    assert up.stop() == 0
 
 
 def test_an_up_file_of_a_process_that_is_gone_is_not_believed(tmp_path):

@@ -60,6 +60,7 @@ def _serve(settings: Settings, ui_port: int, sql_port: int, as_json: bool) -> No
     from runstream_deploy.embedded import stack
     from runstream_deploy.embedded.errors import DirectoryUnusable
     from runstream_deploy.embedded.logs import log_to
+    from runstream_storage.connection import ClickHouseSettings
 
     began = time.monotonic()
     try:
@@ -72,25 +73,24 @@ def _serve(settings: Settings, ui_port: int, sql_port: int, as_json: bool) -> No
         ) from error
 
     def announce(info: UpInfo) -> None:
+        sql_url = ClickHouseSettings.from_url(info.sql_url).safe_url
         if as_json:
-            urls = {"ui_url": info.ui_url, "sql_url": info.sql_url, "dir": info.directory, "pid": info.pid}
+            urls = {"ui_url": info.ui_url, "sql_url": sql_url, "dir": info.directory, "pid": info.pid}
             typer.echo(json.dumps(urls))
         else:
-            _show(settings, info, time.monotonic() - began)
+            _show(settings, info, sql_url, time.monotonic() - began)
 
     asyncio.run(stack.run(settings, stack.Ports(ui_port, sql_port), log, announce))
 
 
-def _show(settings: Settings, info: UpInfo, took_s: float) -> None:
+def _show(settings: Settings, info: UpInfo, sql_url: str, took_s: float) -> None:
     from rich.console import Console
     from rich.panel import Panel
     from rich.table import Table
 
-    from runstream_storage.connection import ClickHouseSettings
-
     rows = Table.grid(padding=(0, 2))
     rows.add_row("Pages", info.ui_url)
-    rows.add_row("SQL", ClickHouseSettings.from_url(info.sql_url).safe_url)
+    rows.add_row("SQL", sql_url)
     rows.add_row("Data", info.directory)
     if settings.kafka:
         rows.add_row("Kafka", settings.kafka)
