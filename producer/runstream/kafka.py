@@ -1,9 +1,8 @@
 """The transport to Kafka: one idempotent producer that never gives up.
 
-aiokafka's idempotent producer retries a batch for as long as the error is one of infrastructure, and the broker refuses
-what would come out of order. What is left to do here: to connect when the broker comes up late, to start a new producer
-when the old one is broken for good (all that is not acknowledged goes again, in order), and to put aside the
-one message that the broker will never take.
+The producer (`runstream.kafka_producer`) retries what is a matter of infrastructure and keeps the order. What is left
+to do here: to connect when the broker comes up late, to start a new producer when the old one is broken for good (all
+that is not acknowledged goes again, in order), and to put aside the one message that the broker will never take.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
 import random
 import time
 from collections import deque
@@ -30,16 +28,18 @@ from aiokafka.errors import (
 
 from runstream.errors import MessageRefused
 from runstream.kafka_options import KafkaOptions
-from runstream.kafka_topics import MAX_MESSAGE_BYTES, create_missing_topics
+from runstream.kafka_producer import abandon, ordered_producer
+from runstream.kafka_topics import create_missing_topics
 from runstream.messages import Message
 from runstream.settings import Settings
 
 log = logging.getLogger(__name__)
-LINGER_MS = 50
-BATCH_BYTES = 1 << 20
-"""Largest batch of several messages; a broker with default limits takes it too."""
-REQUEST_TIMEOUT_MS = 30_000
+BATCH_BYTES = (4 << 20, 1 << 20)
+"""Largest batch of several messages; once one was refused the second value, which brokers with default limits take. One
+batch of a run is under way at a time, so its size decides how much a slow broker lets through."""
 BACKOFF_S = (0.1, 2.0)
+LOOK_UP_EVERY_S = 0.5
+"""While it waits for a batch, to see whether the producer is still good."""
 _REFUSALS = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidMessageError)
 
 
@@ -71,6 +71,7 @@ class KafkaTransport:
         self._options = KafkaOptions.from_settings(settings)
         self._topic_prefix = settings.topic_prefix
         self._refused_dir = settings.dir / "refused"
+        self._batch_bytes = BATCH_BYTES[0]
         self._unacknowledged: dict[_Pending, None] = {}
         self._queue: deque[_Pending] = deque()
         self._wake = asyncio.Event()
@@ -127,31 +128,17 @@ class KafkaTransport:
             finally:
                 self.connected = False
                 if producer is not None:
-                    await asyncio.shield(_abandon(producer))
+                    await asyncio.shield(abandon(producer))
             self._queue = deque(self._unacknowledged)
             self._broken = None
 
     async def _connect(self) -> AIOKafkaProducer:
         await self._make_topics()
-        producer = AIOKafkaProducer(
-            **self._options.client_arguments(),
-            client_id="runstream-agent",
-            acks="all",
-            enable_idempotence=True,
-            compression_type=None if self._options.compression == "none" else self._options.compression,
-            linger_ms=LINGER_MS,
-            max_batch_size=BATCH_BYTES,
-            max_request_size=MAX_MESSAGE_BYTES,
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
-            metadata_max_age_ms=60_000,
-        )
-        # aiokafka gives up a batch whose partition had no leader for the length of a request's timeout, and later
-        # batches would overtake it. With idempotence nothing else expires; nor may this.
-        producer._message_accumulator._batch_ttl = math.inf
+        producer = ordered_producer(self._options, batch_bytes=self._batch_bytes, wait_for_room_s=LOOK_UP_EVERY_S)
         try:
             await producer.start()
         except BaseException:
-            await asyncio.shield(_abandon(producer))
+            await asyncio.shield(abandon(producer))
             raise
         self.connected = True
         log.info("kafka %s: connected", self._options.bootstrap)
@@ -171,15 +158,24 @@ class KafkaTransport:
                 self._raise_if_broken()
                 pending = self._queue[0]
                 if pending.alone:
-                    await producer.flush()
-                    self._raise_if_broken()
+                    await self._drain(producer)
                 if await self._hand_over(producer, pending):
                     self._queue.popleft()
                 if pending.alone:
-                    await producer.flush()
+                    await self._drain(producer)
             self._raise_if_broken()
             self._wake.clear()
             await self._wake.wait()
+
+    async def _drain(self, producer: AIOKafkaProducer) -> None:
+        """Waits until all that was handed over is acknowledged."""
+        flushing = asyncio.ensure_future(producer.flush())
+        try:
+            while not (await asyncio.wait([flushing], timeout=LOOK_UP_EVERY_S))[0]:
+                self._raise_if_broken()
+        finally:
+            flushing.cancel()
+        self._raise_if_broken()
 
     async def _hand_over(self, producer: AIOKafkaProducer, pending: _Pending) -> bool:
         """Whether the producer has taken `pending`, or it has been put aside."""
@@ -189,7 +185,7 @@ class KafkaTransport:
         except MessageSizeTooLargeError as error:
             self._refuse(pending, error)
         except KafkaTimeoutError:
-            return False  # the batch before it is still under way
+            return False  # the batch before it is full and still under way
         except UnknownTopicOrPartitionError:
             await self._make_topics()
             raise
@@ -206,6 +202,7 @@ class KafkaTransport:
                 if pending.alone:
                     self._refuse(pending, error)
                 pending.alone = True
+                self._batch_bytes = BATCH_BYTES[1]
             self._broken = self._broken or (error if isinstance(error, KafkaError) else KafkaError(repr(error)))
             self._wake.set()
             return
@@ -232,19 +229,6 @@ class KafkaTransport:
         del self._unacknowledged[pending]
         if not pending.future.done():
             pending.future.set_exception(refused)
-
-
-async def _abandon(producer: AIOKafkaProducer) -> None:
-    """Ends `producer` without waiting for its batches: what they hold goes again with the next one."""
-    producer._closed = True
-    sender = producer._sender.sender_task
-    if sender is not None:
-        sender.cancel()
-    await producer.client.close()
-    while sender is not None and not sender.done():
-        # It waits for its requests, and they for new metadata that nobody fetches any more.
-        await asyncio.wait([sender], timeout=0.2)
-        sender.cancel()
 
 
 def _text(error: BaseException) -> str:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import os
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -109,6 +111,27 @@ async def test_a_message_that_the_broker_never_takes_is_kept_and_the_rest_goes_o
     assert [number for place, number in enumerate(numbers) if number not in numbers[:place]] == list(range(6))
 
 
+@pytest.mark.kafka
+@pytest.mark.real
+async def test_a_topic_with_the_default_limit_takes_all_in_smaller_batches(kafka: Any, tmp_path: Path) -> None:
+    prefix = f"default-{uuid.uuid4().hex[:8]}"
+    topics = topics_of(prefix, KafkaOptions(kafka.bootstrap, partitions=1))
+    for topic in topics:
+        topic.topic_configs["max.message.bytes"] = "1048588"
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    await admin.start()
+    await admin.create_topics(topics)
+    await admin.close()
+    noise = [number.to_bytes(8, "big") + os.urandom(700_000) for number in range(20)]
+    async with transport_to(kafka, prefix, tmp_path) as transport:
+        for value in noise:
+            transport.send(Message(f"{prefix}.metrics", KEY, value))
+        await asyncio.wait_for(transport.flush(), 90)
+        assert transport.refused_messages == 0
+    values = [value for _, value in await stored(kafka.bootstrap, f"{prefix}.metrics")]
+    assert list(dict.fromkeys(values)) == noise
+
+
 async def test_closing_does_not_wait_for_a_broker_that_is_not_there(tmp_path: Path, unused_tcp_port: int) -> None:
     transport = KafkaTransport(Settings(dir=tmp_path, kafka=f"127.0.0.1:{unused_tcp_port}"))
     await transport.start()
@@ -147,6 +170,13 @@ def test_options_come_from_the_environment() -> None:
     assert (found.partitions, arguments["sasl_plain_username"]) == (3, "u")
     assert arguments["ssl_context"] is not None
     assert "secret" not in repr(found)
+
+
+def test_every_option_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "agent.md").read_text()
+    for field in dataclasses.fields(KafkaOptions):
+        if field.name != "bootstrap":
+            assert f"RUNSTREAM_KAFKA_{field.name.upper()}" in text
 
 
 @pytest.mark.parametrize(
