@@ -22,7 +22,6 @@ RUN_COLOURS = (
     "#5c9331",  # leaf
     "#a45bc4",  # purple
     "#6f7f95",  # slate
-    "#b5784f",  # clay
 )
 
 DASHES = ("solid", "dashed", "dotted")

@@ -19,6 +19,7 @@ _SHOWN_SECONDS = 30.0
 _EXPORT_ROWS = 1_000_000
 _EXPORT_SECONDS = 120.0
 _HISTORY = 30
+_SHORT, _GRID_PX = 10, 420
 _DEFAULT = """SELECT run_name, state, created_at
 FROM v_runs
 WHERE project = '{project}'
@@ -132,7 +133,7 @@ def _show(text: str, answer: SqlResult) -> None:
             st.dataframe(
                 result,
                 hide_index=True,
-                height=420,
+                height="auto" if result.num_rows <= _SHORT else _GRID_PX,
                 key="sql-grid",
                 column_config={name: st.column_config.NumberColumn(format="%.6g") for name in floats},
                 alt="Answer of the query",
