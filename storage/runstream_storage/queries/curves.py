@@ -23,6 +23,7 @@ Axis = Literal["step", "time", "relative"]
 MAX_RAW_POINTS = 200_000  # of one curve: below, points are read as they are
 MAX_RAW_TOTAL = 10_000_000  # of all curves of one call
 TIERS = (14, 10)
+BRANCHES = ("raw", "tiers", "odd")
 INT64_MAX = 2**63 - 1
 
 OFFSET = "transform(run_id, {run_ids:Array(UUID)}, {starts:Array(Int64)}, toInt64(0))"
@@ -69,7 +70,7 @@ def curves(
         return Curves({})
     metrics = list(plans)
     low, high = window or (-INT64_MAX, INT64_MAX)
-    parameters = {
+    parameters: dict[str, object] = {
         "project": project,
         "run_ids": run_ids,
         "metrics": metrics,
@@ -86,7 +87,13 @@ def curves(
         "rank": -1 if rank is None else rank,
         "starts": starts,
     }
-    return read(client, Template(statement("curves")).substitute(AXES[x]), parameters, run_ids, plans)
+    return read(client, question(x, [name for name in BRANCHES if parameters[name]]), parameters, run_ids, plans)
+
+
+def question(x: Axis, branches: Sequence[str]) -> str:
+    """curves.sql with the branches that are needed; a comment between them ends with its line."""
+    parts = [Template(statement(f"curve_{branch}")).substitute(AXES[x]) for branch in branches]
+    return Template(statement("curves")).substitute(AXES[x], branches="UNION ALL\n".join(parts))
 
 
 def plan(

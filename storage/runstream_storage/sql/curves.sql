@@ -1,8 +1,8 @@
 -- Curves of several metrics and runs as envelopes, in order of metric, run and x. A row is a stretch of one curve: places of
 -- the run and the metric in the lists (from 1), first and last x in the stretch, smallest and largest finite value (NaN if
 -- there is none), and how many values are NaN, +inf and -inf.
--- Three sources: points where they are few (raw), the tier of `lvl` where they are many (tiers), and for these the points
--- that are not finite, which the tiers leave out.
+-- $$branches are those of curve_raw.sql (points, where they are few), curve_tiers.sql (where they are many) and curve_odd.sql
+-- that the metrics need: planning a branch takes longer than most of them run.
 -- project String. run_ids Array(UUID). metrics Array(String). raw, tiers, odd Array(String): metrics by source.
 -- levels Array(UInt8): the tier of each of `metrics`. firsts, widths Array(Int64): where the grid of each of `metrics` begins,
 -- and how many units of x a stretch has. from, to Int64: window of x, inclusive. from_step, to_step Int64: the same or wider,
@@ -14,45 +14,7 @@ SELECT toUInt32(indexOf({run_ids:Array(UUID)}, run_id)) AS run_place,
        sum(nans) AS n_nan, sum(positive) AS n_pos, sum(negative) AS n_neg
 FROM
 (
-    SELECT run_id, metric,
-           intDiv($x - transform(metric, {metrics:Array(String)}, {firsts:Array(Int64)}, toInt64(0)),
-                  transform(metric, {metrics:Array(String)}, {widths:Array(Int64)}, toInt64(1))) AS stretch,
-           min($x) AS x0, max($x) AS x1,
-           min(if(isFinite(value), value, nan)) AS low, max(if(isFinite(value), value, nan)) AS high,
-           countIf(isNaN(value)) AS nans, countIf(value = inf) AS positive, countIf(value = -inf) AS negative
-    FROM points FINAL
-    WHERE project = {project:String} AND run_id IN {run_ids:Array(UUID)} AND metric IN {raw:Array(String)}
-      AND step BETWEEN {from_step:Int64} AND {to_step:Int64} AND $x BETWEEN {from:Int64} AND {to:Int64}
-      AND ({rank:Int64} < 0 OR rank = {rank:Int64})
-    GROUP BY run_id, metric, stretch
-
-    UNION ALL
-
-    SELECT run_id, metric,
-           intDiv($x0 - transform(metric, {metrics:Array(String)}, {firsts:Array(Int64)}, toInt64(0)),
-                  transform(metric, {metrics:Array(String)}, {widths:Array(Int64)}, toInt64(1))) AS stretch,
-           min($x0), max($x1), min(c.min), max(c.max), 0, 0, 0
-    FROM curve AS c
-    WHERE project = {project:String} AND run_id IN {run_ids:Array(UUID)} AND metric IN {tiers:Array(String)}
-      AND lvl = transform(metric, {metrics:Array(String)}, {levels:Array(UInt8)}, toUInt8(0))
-      AND lvl IN {levels:Array(UInt8)}
-      AND bucket BETWEEN bitShiftRight({from_step:Int64}, lvl) AND bitShiftRight({to_step:Int64}, lvl)
-      AND $x1 >= {from:Int64} AND $x0 <= {to:Int64}
-      AND ({rank:Int64} < 0 OR rank = {rank:Int64})
-    GROUP BY run_id, metric, stretch
-
-    UNION ALL
-
-    SELECT run_id, metric,
-           intDiv($x - transform(metric, {metrics:Array(String)}, {firsts:Array(Int64)}, toInt64(0)),
-                  transform(metric, {metrics:Array(String)}, {widths:Array(Int64)}, toInt64(1))) AS stretch,
-           min($x), max($x), nan, nan, countIf(isNaN(value)), countIf(value = inf), countIf(value = -inf)
-    FROM points FINAL
-    WHERE project = {project:String} AND run_id IN {run_ids:Array(UUID)} AND metric IN {odd:Array(String)}
-      AND NOT isFinite(value)
-      AND step BETWEEN {from_step:Int64} AND {to_step:Int64} AND $x BETWEEN {from:Int64} AND {to:Int64}
-      AND ({rank:Int64} < 0 OR rank = {rank:Int64})
-    GROUP BY run_id, metric, stretch
+$branches
 )
 GROUP BY run_id, metric, stretch
 ORDER BY metric_place, run_place, first_x
