@@ -30,6 +30,7 @@ LEAVE_AFTER_S = 5.0
 STOP_WITHIN_S = 5.0
 POLL_S = (0.05, 0.25, 1.0)
 """Pause between two looks at the spools: rows came lately, some writer lives, nobody is there."""
+MOST_PAUSE_S = 5.0
 BUSY_FOR_S = 5.0
 MAX_OPEN_FILES = 128
 """With more spools than this, each is opened for every look: a host may have left thousands."""
@@ -150,9 +151,9 @@ class Agent:
     def _pause(self, now: float) -> float:
         """Seconds to the next look; many spools are looked at less often, so that waiting stays cheap."""
         if now - self._rows_at < BUSY_FOR_S:
-            return max(POLL_S[0], 5 * self._round_s)
+            return min(MOST_PAUSE_S, max(POLL_S[0], 5 * self._round_s))
         lives = any(tail.alive or not tail.idle for tail in self.tails.values())
-        return max(POLL_S[1] if lives else POLL_S[2], 100 * self._round_s)
+        return min(MOST_PAUSE_S, max(POLL_S[1] if lives else POLL_S[2], 100 * self._round_s))
 
     # -- spools
 
@@ -171,7 +172,7 @@ class Agent:
                 if opened == OPEN_AT_ONCE:
                     return
         took = time.monotonic() - now
-        self._scan_at = now + max(SCAN_EVERY_S, 20 * took)
+        self._scan_at = now + min(MOST_PAUSE_S, max(SCAN_EVERY_S, 20 * took))
 
     def _open(self, directory: Path, now: float) -> None:
         try:
@@ -201,9 +202,10 @@ class Agent:
         for directory, tail in list(self.tails.items()):
             if self.counters.in_flight_bytes >= MAX_IN_FLIGHT_BYTES:
                 before = time.monotonic()
-                if not await self._has_room(stop):
-                    break
+                has_room = await self._has_room(stop)
                 waited += time.monotonic() - before
+                if not has_room:
+                    break
             now = time.monotonic()
             try:
                 size = tail.poll(now)

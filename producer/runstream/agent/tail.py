@@ -30,6 +30,7 @@ MERGE_S = 0.2
 """Rows wait at most so long for others to share their frame, and a writer that was quiet does not wait at all."""
 ALIVE_EVERY_S = 0.25
 SAVE_EVERY_S = 0.1
+SAVE_AT_LEAST_EVERY_S = 5.0
 BEAT_EVERY_S = 10.0
 MAX_WAITING_BYTES = 8 << 20
 """Of control events behind an upload; beyond that the writer's spool is not read on."""
@@ -318,6 +319,7 @@ class Tail:
 
     def _save(self, now: float, finishes: bool) -> None:
         position = self._ledger.position
+        began = time.monotonic()
         try:
             Cursor(position, self._ledger.counts, finishes or self.finished).save(self.directory)
             delete_acknowledged(self.directory, position)
@@ -329,7 +331,7 @@ class Tail:
         if finishes:
             self.finished = True
         # Many metrics make a large cursor: saving may take a twentieth of the time.
-        self._save_at = now + max(SAVE_EVERY_S, 20 * (time.monotonic() - now))
+        self._save_at = now + min(SAVE_AT_LEAST_EVERY_S, max(SAVE_EVERY_S, 20 * (time.monotonic() - began)))
         while self._stages and self._stages[0][0] <= position:
             shutil.rmtree(self._stages.pop(0)[1], ignore_errors=True)
 
