@@ -449,3 +449,15 @@ def test_a_run_whose_first_sign_of_life_is_still_on_its_way_is_running(client: C
     (row,) = queries.runs(client, ["vision"], filter="state = running").rows
     assert (row.state, row.duration_s) == ("running", 0.0)
     assert row.last_at == row.created_at
+
+
+def test_first_and_last_go_by_attempt_and_step_also_below_zero_and_for_nan(client: Client, pen: Any) -> None:
+    run_id = pen.run(0)
+    pen.points(run_id, "a", [1.0, 2.0, 3.0], steps=[-5, -1, 2**62])
+    pen.points(run_id, "a", [4.0], steps=[-3], attempt=1, writer=2)
+    pen.points(run_id, "b", [NAN, 7.0, NAN], steps=[-(2**62), 0, 9])
+    columns = [f"{aggregate}({metric})" for metric in "ab" for aggregate in ("first", "last")]
+    values = list(queries.runs(client, ["vision"], columns=columns).rows[0].values.values())
+    assert values[:2] == [1.0, 4.0]
+    assert all(math.isnan(value) for value in values[2:])
+    assert names(queries.runs(client, ["vision"], filter="last(a) = 4 and first(a) = 1 and last(b) = nan")) == ["run-0"]

@@ -1,0 +1,191 @@
+"""Reads and storage: what a person waits for, on a generated project, and what a point costs on disk.
+
+The queries are those the pages use (`runstream_storage.queries`), over HTTP, each after one warm-up.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+import uuid
+from collections.abc import Callable
+
+from clickhouse_connect.driver.client import Client
+
+from runstream_storage import queries
+from runstream_storage.connection import ClickHouseSettings, connect
+from runstream_storage.migrate import migrate
+
+RUNS, METRICS, BATCHES = 10_000, 50, 5
+CURVE_STEPS = 10_000_000
+SERIES_STEPS = 1_000_000
+REPEATS = 9
+PROJECT = "bench"
+START_US = 1_790_000_000_000_000
+
+# A run's UUIDv7, made of its number `n`.
+RUN_ID = (
+    "toUUID(concat(substring(lower(leftPad(hex(toUInt64(1790000000000 + {n} * 1000)), 12, '0')) AS ms, 1, 8), '-', "
+    "substring(ms, 9, 4), '-7000-8000-', leftPad(lower(hex(toUInt32({n}))), 12, '0')))"
+)
+VERSION = f"bitShiftLeft(toUInt64({START_US} + {{n}} * 1000000 - 1735689600000000), 6)"
+SERIES = {
+    "noisy": "1 / (1 + number / 1e5) + rand64() / 1.8446744073709552e20",
+    "4 decimals": "round(1 / (1 + number / 1e5) + rand64() / 1.8446744073709552e20, 4)",
+    "smooth": "3e-4 * (1 + cos(pi() * number / 1e6)) / 2",
+}
+POINT_COLUMNS = "project, run_id, metric, rank, step, ts_us, value, ver, attempt, writer, src_partition, src_offset"
+
+
+def measure(clickhouse_url: str) -> list[tuple[str, str, str]]:
+    """Rows of what, value and note; the server keeps nothing of it."""
+    settings = ClickHouseSettings.from_url(clickhouse_url)
+    url = ClickHouseSettings(
+        settings.host, settings.port, settings.user, settings.password, f"bench_{uuid.uuid4().hex[:8]}", settings.secure
+    ).url
+    migrate(url)
+    client = connect(url, query_timeout_s=600)
+    try:
+        fill_runs(client)
+        fill_curve(client)
+        return [*tables(client), *curves(client), *bytes_per_point(client)]
+    finally:
+        client.command(f"DROP DATABASE {ClickHouseSettings.from_url(url).database} SYNC")
+        client.close()
+
+
+def tables(client: Client) -> list[tuple[str, str, str]]:
+    columns = [f"last(g{number % 5}/m{number})" for number in range(METRICS)]
+    two = "last(g1/m1) < 0.5 and min(g2/m2) > 0.1"
+
+    def page(**options: object) -> Callable[[], object]:
+        return lambda: queries.runs(client, [PROJECT], limit=100, **options)  # type: ignore[arg-type]
+
+    def top_100() -> object:
+        return client.query(
+            "SELECT run_id, max(last).4 AS value FROM metric_summary "
+            "WHERE project = {project:String} AND metric = 'g1/m1' GROUP BY run_id ORDER BY value LIMIT 100",
+            parameters={"project": PROJECT},
+        )
+
+    where = f"{RUNS:,} runs x {METRICS} metrics"
+    return [
+        ("Round trip of an empty query", *timed(lambda: client.query("SELECT 1"), "HTTP")),
+        ("Top 100 runs by one metric, the bare query", *timed(top_100, f"{where}; bar 6-9 ms")),
+        ("First page of runs, newest first", *timed(page(), f"{where}; 100 rows with state, times, tags")),
+        ("The same with 50 metric columns", *timed(page(columns=columns), "100 rows x 50 values")),
+        ("Sorted by a metric, 50 columns", *timed(page(sort="last(g1/m1)", columns=columns), "two phases")),
+        (
+            "Filtered by two metrics, sorted by a third, 50 columns",
+            *timed(page(filter=two, sort="last(g3/m3)", columns=columns), "two phases and both counts; bar 18-27 ms"),
+        ),
+        (
+            "Filtered by params, tags and a metric",
+            *timed(page(filter="config.lr < 1e-3 and tags contains t1 or last(g1/m1) < 0.01"), "100 rows"),
+        ),
+    ]
+
+
+def curves(client: Client) -> list[tuple[str, str, str]]:
+    run_id = client.query("SELECT toString(run_id) FROM points WHERE metric = 'long' LIMIT 1").result_rows[0][0]
+
+    def whole() -> queries.Curve | None:
+        return queries.curves(client, PROJECT, [run_id], ["long"], width_px=1000).get(run_id, "long")
+
+    def bare() -> object:
+        return client.query(
+            "SELECT intDiv(bucket, 10) AS stretch, min(c.min), max(c.max) FROM curve AS c "
+            "WHERE project = {project:String} AND run_id = {run:UUID} AND metric = 'long' AND rank = 0 "
+            "AND lvl = 10 GROUP BY stretch ORDER BY stretch",
+            parameters={"project": PROJECT, "run": run_id},
+        )
+
+    def zoomed() -> object:
+        return queries.curves(client, PROJECT, [run_id], ["long"], width_px=1000, window=(5_000_000, 5_001_000))
+
+    drawn = whole()
+    assert drawn is not None
+    assert len(drawn) <= 1001
+    return [
+        ("A 10 M-step curve at 1,000 px, the bare query", *timed(bare, "bar 4-5 ms")),
+        ("A 10 M-step curve at 1,000 px", *timed(whole, f"{len(drawn)} stretches, extents asked first")),
+        ("The same, zoomed to 1,000 steps", *timed(zoomed, "the logged values")),
+    ]
+
+
+def bytes_per_point(client: Client) -> list[tuple[str, str, str]]:
+    found = []
+    for name, value in SERIES.items():
+        client.command("TRUNCATE TABLE points")
+        insert_series(client, name, value, SERIES_STEPS)
+        client.command("OPTIMIZE TABLE points FINAL")
+        size, column = client.query(
+            "SELECT sum(data_compressed_bytes), sumIf(column_data_compressed_bytes, column = 'value') "
+            "FROM (SELECT column, column_data_compressed_bytes, "
+            "column_data_compressed_bytes AS data_compressed_bytes FROM system.parts_columns "
+            "WHERE database = currentDatabase() AND table = 'points' AND active)"
+        ).result_rows[0]
+        note = f"{column / SERIES_STEPS:.2f} of it the value; one merged part of {SERIES_STEPS:,} points"
+        found.append((f"Bytes a point on disk, {name}", f"{size / SERIES_STEPS:.2f} B", note))
+    return found
+
+
+def timed(question: Callable[[], object], note: str) -> tuple[str, str]:
+    question()
+    seconds = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        question()
+        seconds.append(time.perf_counter() - started)
+    return f"{statistics.median(seconds) * 1e3:.1f} ms", note
+
+
+def fill_runs(client: Client) -> None:
+    """Runs, params, tags and summaries in several parts, as a busy afternoon leaves them."""
+    run_id, version = RUN_ID.format(n="number"), VERSION.format(n="number")
+    client.command(
+        "INSERT INTO runs (project, run_id, created_us, name, group, user, host, ver) "
+        f"SELECT '{PROJECT}', {run_id}, {START_US} + number * 1000000, concat('run-', toString(number)), "
+        f"concat('g', toString(number % 20)), concat('u', toString(number % 7)), 'h', {version} FROM numbers({RUNS})"
+    )
+    client.command(
+        "INSERT INTO run_attrs (project, run_id, key, value, actor, ver, is_deleted) "
+        f"SELECT '{PROJECT}', {run_id}, concat('tag:t', toString(number % 5)), '', '', {version}, 0 "
+        f"FROM numbers({RUNS})"
+    )
+    client.command(
+        f"INSERT INTO liveness SELECT '{PROJECT}', {run_id}, number + 1, 0, {START_US} + number * 1000000, 10, "
+        f"({version} + 64000000, if(number % 10 = 3, 'failed', 'finished'), 0, '', 10) FROM numbers({RUNS})"
+    )
+    for name, kind, value in (("lr", "float", "pow(10, -1 - (number % 37) / 9)"), ("layers", "int", "number % 8")):
+        client.command(
+            f"INSERT INTO params SELECT '{PROJECT}', '{name}', {run_id}, '{kind}', toString({value}), {value}, "
+            f"{version}, 0 FROM numbers({RUNS})"
+        )
+    for batch in range(BATCHES):
+        client.command(
+            "INSERT INTO metric_summary WITH intDiv(number, {m:UInt32}) AS run, number % {m:UInt32} AS metric_number, "
+            "cityHash64(number) / 1.8446744073709552e19 AS v "
+            f"SELECT '{PROJECT}', concat('g', toString(metric_number % 5), '/m', toString(metric_number)), "
+            f"{RUN_ID.format(n='run')}, 0, run + 1, v * 0.5, v * 1.5, (0, 1, v * 1.5), "
+            "(0, {b:Int64} * 100 + 99, " + VERSION.format(n="run") + f", v), {START_US} + run * 1000000, "
+            f"{START_US} + run * 1000000 + 1000000, 100 * ({{b:Int64}} + 1), 0, 0 FROM numbers({RUNS * METRICS})",
+            parameters={"m": METRICS, "b": batch},
+        )
+
+
+def fill_curve(client: Client) -> None:
+    insert_series(client, "long", SERIES["noisy"], CURVE_STEPS)
+    client.command(
+        "INSERT INTO metric_summary SELECT project, metric, run_id, rank, writer, min(value), max(value), "
+        "min((step, ver, value)), max((attempt, step, ver, value)), min(ts_us), max(ts_us), count(), 0, 0 "
+        "FROM points GROUP BY project, metric, run_id, rank, writer"
+    )
+
+
+def insert_series(client: Client, metric: str, value: str, steps: int) -> None:
+    client.command(
+        f"INSERT INTO points ({POINT_COLUMNS}) SELECT '{PROJECT}', {RUN_ID.format(n='0')}, '{metric}', 0, number, "
+        f"{START_US} + number * 1000, {value}, {VERSION.format(n='number')}, 0, 1, 0, intDiv(number, 200) "
+        f"FROM numbers({steps})"
+    )
