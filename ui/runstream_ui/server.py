@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import socket
+import threading
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,6 +29,7 @@ def asgi_app(settings: UiSettings, *, host: str = "127.0.0.1", port: int = 0) ->
 
     _apply_options(host=host, port=port)
     context.configure(settings)
+    threading.Thread(target=_warm_up, name="runstream-ui-warm-up", daemon=True).start()
     return st.App(_HERE / "app.py", routes=routes())
 
 
@@ -86,6 +89,12 @@ def _apply_options(*, host: str, port: int) -> None:
     from streamlit import config
 
     config.get_config_options(force_reparse=True, options_from_flags=streamlit_options(host, port))
+
+
+def _warm_up() -> None:
+    """What the first page would import, while nobody waits for it."""
+    for module in ("pandas", "pyarrow", "clickhouse_connect", "lark", "runstream_storage.queries"):
+        importlib.import_module(module)
 
 
 def _dotted(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
