@@ -73,7 +73,7 @@ CREATE TABLE IF NOT EXISTS run_summary
 )
 ENGINE = AggregatingMergeTree
 ORDER BY (project, run_id, metric, rank, writer)
-SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 256;
+SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 256, min_compress_block_size = 4096;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS metric_summary_by_run TO run_summary AS
 SELECT project, run_id, metric, rank, writer, min, max, first, last, first_us, last_us, n, n_nan, n_inf
