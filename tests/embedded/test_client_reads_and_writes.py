@@ -50,6 +50,16 @@ def test_every_compression_works_in_both_directions(server, database_name, compr
         assert np.array_equal(back["value"].to_numpy(), values)
 
 
+def test_an_insert_that_fails_after_parsing_is_an_error_and_stores_nothing(client):
+    client.command(
+        "CREATE TABLE checked (step Int64, CONSTRAINT positive CHECK step > 0) ENGINE = MergeTree ORDER BY step"
+    )
+    with pytest.raises(DatabaseError, match="VIOLATED_CONSTRAINT") as refused:
+        client.insert("checked", [np.array([1, -1])], ["step"], column_oriented=True)
+    assert refused.value.code == 469
+    assert client.query("SELECT count() FROM checked").result_rows == [(0,)]
+
+
 def test_special_doubles_keep_their_bits(client):
     client.command(POINTS)
     client.insert("points", [list(range(7)), SPECIAL], ["step", "value"], column_oriented=True)

@@ -22,6 +22,8 @@ from runstream_deploy.embedded.configuration import Limits
 from runstream_deploy.embedded.errors import DirectoryUnusable, EngineBroken, EngineBusy, QueryError
 
 LOCK = "owner.lock"
+BODIES = "bodies"
+"""Below the engine's directory: the data of inserts that are being received."""
 SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -42,13 +44,6 @@ class Handle:
         """Runs a SELECT in pieces: `fetch()` gives the next result, None at the end; `close()` cancels."""
         try:
             return self._raw.send_query(sql, output_format, params=dict(parameters))
-        except RuntimeError as error:
-            raise QueryError.from_engine(str(error)) from None
-
-    def insert(self, sql: str, input_format: str) -> Any:
-        """Opens an insert: `append(data)`, then `finish()`, which is the commit, or `cancel()`. Raises QueryError."""
-        try:
-            return self._raw.send_insert(sql, input_format)
         except RuntimeError as error:
             raise QueryError.from_engine(str(error)) from None
 
@@ -78,6 +73,7 @@ class Engine:
         self._configuration = Path(tempfile.mkdtemp(prefix="runstream-"))
         try:
             main = configuration.write(self._configuration, self.limits)
+            self.bodies = _emptied(self.directory / BODIES)
             self._address = f"{self.directory}?config-file={main}"
             self._first = self._connect()
             self.version, self.timezone = self._facts()
@@ -132,6 +128,13 @@ class Engine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _emptied(directory: Path) -> Path:
+    """`directory`, made, and without what a process that was killed left in it."""
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir()
+    return directory
 
 
 def quoted(text: str, mark: str = "'") -> str:

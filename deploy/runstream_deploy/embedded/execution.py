@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any
 
 from runstream_deploy.embedded import native
-from runstream_deploy.embedded.engine import Engine, Handle
+from runstream_deploy.embedded.engine import Engine, Handle, quoted
 from runstream_deploy.embedded.errors import QueryError
 from runstream_deploy.embedded.formats import STREAMED
 from runstream_deploy.embedded.request import Request
@@ -62,7 +63,7 @@ class Execution:
     tag: str
     summary: Summary = field(default_factory=Summary)
     _handle: Handle | None = None
-    _inserter: Any = None
+    _body: IO[bytes] | None = None
     _stream: Any = None
 
     def open(self) -> None:
@@ -125,39 +126,51 @@ class Execution:
         self._stream = None
 
     def begin_insert(self) -> None:
-        """Opens the insert whose data `append` takes. Raises QueryError."""
-        handle, statement = self._ready(), self.statement
-        handle.set_all({f"param_{name}": value for name, value in self.request.parameters.items()})
-        head = statement.sql[: statement.head_end].decode("utf-8", "replace")
-        self._inserter = handle.insert(head, statement.format or "Values")
+        """Makes the file that `append` fills. Raises QueryError.
+
+        The engine then reads the data from it: its own streaming insert reports success for rows that it failed to
+        store (a constraint, a full disk, a view), and the caller would drop its only copy of them.
+        """
+        try:
+            self._body = tempfile.NamedTemporaryFile(dir=self.engine.bodies)  # noqa: SIM115 - open until the insert ends
+        except OSError as error:
+            raise _no_room(error) from None
 
     def append(self, data: bytes) -> None:
+        """Raises QueryError when the disk is full."""
+        assert self._body is not None
         try:
-            self._inserter.append(data)
-        except RuntimeError as error:
-            raise QueryError.from_engine(str(error)) from None
+            self._body.write(data)
+        except OSError as error:
+            raise _no_room(error) from None
 
     def finish_insert(self) -> None:
-        """Commits; when this returns the rows are on disk as the engine keeps them. Raises QueryError."""
-        inserter, self._inserter = self._inserter, None
+        """Stores the rows; when this returns they are on disk as the engine keeps them. Raises QueryError."""
+        assert self._body is not None
         try:
-            result = inserter.finish()
-        except RuntimeError as error:
-            raise QueryError.from_engine(str(error)) from None
-        self.summary.written_rows = self.summary.read_rows = result.rows_written
-        self.summary.written_bytes = self.summary.read_bytes = result.bytes_written
-        self.summary.elapsed_s = result.elapsed
+            self._body.flush()
+        except OSError as error:
+            raise _no_room(error) from None
+        statement = self.statement
+        target = statement.sql[: statement.target_end].decode("utf-8", "replace")
+        settings = statement.sql[statement.target_end : statement.head_end].decode("utf-8", "replace")
+        source = f"FROM INFILE {quoted(self._body.name)} COMPRESSION 'none'"
+        sql = f"{target} {source} {settings} FORMAT {statement.format or 'Values'}"
+        result = self._ready().query(sql, "Null", self.request.parameters)
+        self.summary.written_rows = self.summary.read_rows = result.rows_written()
+        self.summary.written_bytes = self.summary.read_bytes = result.bytes_written()
+        self.summary.elapsed_s = result.elapsed()
 
     def close(self) -> None:
         """Cancels what has not ended and closes the handle."""
         try:
-            for open_work in (self._inserter, self._stream):
+            for open_work in (self._body, self._stream):
                 if open_work is not None:
                     open_work.close()
-        except RuntimeError:
+        except (RuntimeError, OSError):
             pass  # the statement failed already, which its caller has been told
         finally:
-            self._inserter = self._stream = None
+            self._body = self._stream = None
             if self._handle is not None:
                 self._handle.close()
                 self._handle = None
@@ -165,6 +178,10 @@ class Execution:
     def _ready(self) -> Handle:
         assert self._handle is not None
         return self._handle
+
+
+def _no_room(error: OSError) -> QueryError:
+    return QueryError(243, "NOT_ENOUGH_SPACE", f"Cannot keep the data of the insert: {error.strerror or error}.")
 
 
 def _fetch(stream: Any) -> Any:

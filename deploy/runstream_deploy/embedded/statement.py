@@ -50,13 +50,15 @@ class Token:
 @dataclass(frozen=True, slots=True)
 class Statement:
     """`kind` is its first word in lower case, `format` its FORMAT clause. An insert of inline data has `data_at`, where
-    the data begins, and `head_end`, where the words before `FORMAT name` or `VALUES` end."""
+    the data begins, `head_end`, where the words before `FORMAT name` or `VALUES` end, and `target_end`, where table and
+    columns end: at a SETTINGS clause, or at `head_end`."""
 
     sql: bytes
     kind: str
     format: str | None = None
     head_end: int = 0
     data_at: int | None = None
+    target_end: int = 0
 
     @property
     def has_result(self) -> bool:
@@ -89,6 +91,7 @@ def tokens(sql: bytes) -> Iterator[Token]:
 def parse(sql: bytes) -> Statement:
     """Reads `sql` up to inline data. Raises QueryError 62 for an empty text or several statements, 344 for files."""
     kind, before, before_start, format_name = "", "", 0, None
+    settings_at = 0
     stream = tokens(sql)
     for token in stream:
         word = token.text.lower() if token.kind in ("word", "open") else ""
@@ -105,14 +108,17 @@ def parse(sql: bytes) -> Statement:
             )
         elif kind == "insert" and word == "infile" and before == "from":
             raise QueryError(344, "SUPPORT_IS_DISABLED", "FROM INFILE is not allowed over HTTP: the data is the body.")
+        elif kind == "insert" and at_top and word == "settings":
+            settings_at = token.start
         elif kind == "insert" and at_top and word in ("select", "with"):
             kind = "insert select"
         elif kind == "insert" and at_top and word == "values" and before != "format":
-            return Statement(sql, kind, "Values", token.start, token.end)
+            return Statement(sql, kind, "Values", token.start, token.end, settings_at or token.start)
         elif before == "format" and token.kind == "word" and at_top:
             format_name = token.text
             if kind == "insert":
-                return Statement(sql, kind, format_name, before_start, INLINE_DATA.match(sql, token.end).end())  # type: ignore[union-attr]
+                data_at = INLINE_DATA.match(sql, token.end).end()  # type: ignore[union-attr]
+                return Statement(sql, kind, format_name, before_start, data_at, settings_at or before_start)
         elif format_name and word not in ("", "settings", "into") and before == format_name.lower():
             format_name = None  # `format` was a name and no clause: select format from …
         before, before_start = word, token.start
