@@ -313,6 +313,34 @@ def test_a_bad_row_fails_the_insert_with_its_place(server, database_name):
     assert server.post(f"SELECT count() FROM {table}").text == "0\n"
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        "(a Int64, CONSTRAINT small CHECK a < 10) ENGINE = MergeTree ORDER BY a",
+        "(a Int64) ENGINE = MergeTree ORDER BY a SETTINGS min_free_disk_bytes_to_perform_insert = 1000000000000000",
+    ],
+    ids=["constraint", "disk"],
+)
+def test_rows_that_were_not_stored_are_never_acknowledged(server, database_name, table):
+    server.post(f"CREATE TABLE {database_name}.t {table}").raise_for_status()
+    answer = server.post("1\n50\n", query=f"INSERT INTO {database_name}.t FORMAT TSV")
+    assert answer.status_code >= 400, answer.text
+    assert answer.headers["X-ClickHouse-Exception-Code"] in ("469", "243")
+    assert server.post(f"SELECT count() FROM {database_name}.t").text == "0\n"
+
+
+def test_rows_that_a_view_cannot_take_are_never_acknowledged(server, database_name):
+    statements = (
+        "CREATE TABLE {d}.t (a Int64) ENGINE = MergeTree ORDER BY a",
+        "CREATE TABLE {d}.u (a Int64) ENGINE = MergeTree ORDER BY a",
+        "CREATE MATERIALIZED VIEW {d}.v TO {d}.u AS SELECT throwIf(a = 50) + a AS a FROM {d}.t",
+    )
+    for statement in statements:
+        server.post(statement.format(d=database_name)).raise_for_status()
+    answer = server.post("1\n50\n", query=f"INSERT INTO {database_name}.t FORMAT TSV")
+    assert answer.headers["X-ClickHouse-Exception-Code"] == "395"
+
+
 def test_invalid_utf8_in_a_statement_is_carried_for_the_owner_and_told_to_a_reader(server):
     assert server.post(b"SELECT hex('\xff')").text == "FF\n"
     assert server.post(b"SELECT hex('\xff')", reader=True).status_code == 400
