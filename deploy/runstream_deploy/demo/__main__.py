@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -46,6 +47,7 @@ ARTIFACTS = "SELECT count(), uniqExact(run_id) FROM v_artifacts WHERE project = 
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was started is stopped
     console = Console(stderr=False)
     stack = os.environ.get("STACK", "embedded")
     if stack not in ("embedded", "full"):
@@ -126,8 +128,14 @@ def wait_for_points(console: Console, running: stacks.Running, outcomes: list[Ou
 
 
 def show_leaderboard(console: Console, running: stacks.Running) -> None:
-    table = Table(title="Best runs, by SQL", title_justify="left", show_edge=False, box=None, padding=(0, 2, 0, 0))
-    for name in ("run", "best accuracy", "last loss", "learning rate", "seconds", "state"):
+    table = Table(
+        title="Best runs by validation accuracy, from SQL",
+        title_justify="left",
+        show_edge=False,
+        box=None,
+        padding=(0, 2, 0, 0),
+    )
+    for name in ("run", "accuracy", "loss", "rate", "seconds", "state"):
         table.add_column(name, no_wrap=True, justify="left" if name in ("run", "state") else "right")
     for run, best, loss, rate, seconds, state in ask(running, LEADERBOARD):
         table.add_row(run, f"{best:.4f}", f"{loss:.4f}", rate, str(seconds), state)
