@@ -56,6 +56,7 @@ def measure(kafka_bootstrap: str, clickhouse_url: str) -> list[tuple[str, str, s
             "RUNSTREAM_KAFKA": kafka_bootstrap,
             "RUNSTREAM_TOPIC_PREFIX": database,
             "RUNSTREAM_CLICKHOUSE": url,
+            "RUNSTREAM_INGEST_PORT": "0",
         }
         worker = subprocess.Popen(
             [sys.executable, "-m", "runstream_deploy.cli", "ingest"],

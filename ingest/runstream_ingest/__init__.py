@@ -2,7 +2,6 @@
 
 from importlib.util import find_spec
 
-
 _NEEDED = ("clickhouse_connect", "numpy", "prometheus_client", "pydantic_settings", "stamina", "starlette", "structlog")
 
 if _missing := [name for name in _NEEDED if find_spec(name) is None]:

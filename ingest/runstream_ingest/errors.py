@@ -7,7 +7,8 @@ IngestError
 │   ├── InsertMisconfigured   it may after an operator's work: schema, rights, an unknown error (retriable, slowly)
 │   └── InsertRefused         never, for these very rows
 ├── TooManyDeadLetters    the cap was reached: consumption stops before the topic is drained into the dead letters
-└── TaskEnded             a background task that must run for ever ended
+├── TaskEnded             a background task that must run for ever ended
+└── PortTaken             the port of the probes cannot be listened on
 """
 
 from __future__ import annotations
@@ -81,3 +82,15 @@ class TaskEnded(IngestError):
     def __init__(self, name: str) -> None:
         super().__init__(f"the task {name!r} ended on its own; the process leaves so that its supervisor restarts it")
         self.name = name
+
+
+class PortTaken(IngestError):
+    """`host`:`port` of the probes cannot be listened on; nothing was started."""
+
+    def __init__(self, *, host: str, port: int, reason: str) -> None:
+        super().__init__(
+            f"cannot serve /metrics and /healthz on {host}:{port} ({reason}). "
+            "Set RUNSTREAM_INGEST_PORT to a port for each worker of this host, or to 0 for free ones."
+        )
+        self.host = host
+        self.port = port

@@ -15,7 +15,7 @@ import structlog
 from runstream_ingest import pipeline
 from runstream_ingest.clickhouse import ClickHouseInserter, Retrying
 from runstream_ingest.consumer import Worker
-from runstream_ingest.errors import TaskEnded
+from runstream_ingest.errors import PortTaken, TaskEnded
 from runstream_ingest.health import Health
 from runstream_ingest.kafka_dead_letters import KafkaDeadLetters
 from runstream_ingest.metrics import Metrics
@@ -26,7 +26,7 @@ log = structlog.get_logger("runstream.ingest")
 
 
 def run(settings: IngestSettings) -> int:
-    """Serves until SIGTERM or SIGINT and returns the exit code: 0, or 1 after an error, which is logged.
+    """Serves until SIGTERM or SIGINT. The exit code: 0, 1 after an error, which is logged, 4 when the port is taken.
 
     The first signal stops reading, writes and commits what is in flight and leaves the group; a second one ends the
     process at once.
@@ -34,6 +34,9 @@ def run(settings: IngestSettings) -> int:
     log_as_json()
     try:
         asyncio.run(_until_signalled(settings))
+    except PortTaken as error:
+        log.error(str(error))  # noqa: TRY400 - the message says it all
+        return 4
     except Exception:
         log.exception("ingest ended by an error")
         return 1
@@ -43,8 +46,9 @@ def run(settings: IngestSettings) -> int:
 async def serve(settings: IngestSettings, stop: asyncio.Event | None = None) -> None:
     """The service in the running loop, until `stop` is set or it is cancelled; both let it finish what is in flight.
 
-    Raises ExceptionGroup when one of its tasks fails, and OSError when the port of the probes is taken.
+    Raises PortTaken before anything is read, and ExceptionGroup when one of its tasks fails.
     """
+    listener = _listener(settings.ingest_host, settings.ingest_port)
     metrics, health = Metrics(), Health()
     clickhouse = ClickHouseInserter(settings.clickhouse, timeout_s=settings.ingest_insert_timeout_s)
     dead_letters = KafkaDeadLetters(settings.kafka_options, metrics=metrics, health=health)
@@ -56,7 +60,7 @@ async def serve(settings: IngestSettings, stop: asyncio.Event | None = None) -> 
         health=health,
     )
     server = ProbeServer(metrics, health)
-    with socket.create_server((settings.ingest_host, settings.ingest_port)) as listener:
+    with listener:
         log.info("probes", url=f"http://{settings.ingest_host}:{listener.getsockname()[1]}/metrics")
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -70,6 +74,13 @@ async def serve(settings: IngestSettings, stop: asyncio.Event | None = None) -> 
             await dead_letters.close()
             clickhouse.close()
     log.info("stopped")
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port))
+    except OSError as error:
+        raise PortTaken(host=host, port=port, reason=error.strerror or str(error)) from None
 
 
 async def _until_signalled(settings: IngestSettings) -> None:

@@ -54,6 +54,7 @@ def environment(kafka: Any, database: str, bucket: str, topic_prefix: str, tmp_p
         "RUNSTREAM_TOPIC_PREFIX": topic_prefix,
         "RUNSTREAM_CLICKHOUSE": database,
         "RUNSTREAM_S3": bucket,
+        "RUNSTREAM_INGEST_PORT": "0",
     }
 
 

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import socket
+
 import httpx
 import pytest
 
 from runstream_ingest.health import Health
 from runstream_ingest.metrics import Metrics
 from runstream_ingest.probes import application
+from runstream_ingest.service import run
+from runstream_ingest.settings import IngestSettings
 
 
 @pytest.fixture
@@ -46,3 +50,14 @@ async def test_it_is_ready_once_it_has_no_problem_and_names_those_it_has(
     assert answer.status_code == 503
     assert answer.json() == {"problems": {"clickhouse": "away"}}
     assert (await client.get("/healthz")).status_code == 200
+
+
+def test_a_taken_port_is_told_in_words_and_with_its_own_exit_code(capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        settings = IngestSettings(kafka="127.0.0.1:9", clickhouse="http://127.0.0.1:9/d", ingest_port=port)
+        assert run(settings) == 4
+    told = capfd.readouterr().err
+    assert f"127.0.0.1:{port}" in told
+    assert "RUNSTREAM_INGEST_PORT" in told
+    assert "Traceback" not in told

@@ -56,7 +56,7 @@ def full(directory: Path) -> Iterator[Running]:
 
     with Stack(directory / "services", tethered=True) as services:
         (port,) = free_ports(1)
-        environment = {"RUNSTREAM_DIR": str(directory / "data"), **services.environment()}
+        environment = {"RUNSTREAM_DIR": str(directory / "data"), "RUNSTREAM_INGEST_PORT": "0", **services.environment()}
         logs = directory / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         subprocess.run(command_line("migrate"), env={**os.environ, **environment}, check=True)
