@@ -40,7 +40,6 @@ WHERE r.project = {project:String}
 ORDER BY best DESC, loss
 LIMIT 8
 """
-EXAMPLE = "SELECT * FROM v_runs LIMIT 5"
 COUNTS = "SELECT count() AS points, uniqExact(run_id) AS runs FROM v_points WHERE project = {project:String}"
 ENDED = "SELECT countIf(state = 'finished') FROM v_runs WHERE project = {project:String}"
 ARTIFACTS = "SELECT count(), uniqExact(run_id) FROM v_artifacts WHERE project = {project:String}"
@@ -78,10 +77,7 @@ def demonstrate(console: Console, stack: str, directory: Path) -> int:
         show_leaderboard(console, running)
         show_counts(console, outcomes, arrived, time.monotonic() - started_at)
         console.print(f"\n  Page   {running.ui_url}/?project={PROJECT}")
-        console.print(
-            f"  SQL    {running.sql_url}   try: RUNSTREAM_DIR={directory} runstream sql {EXAMPLE!r}",
-            soft_wrap=True,
-        )
+        console.print(f"  SQL    {running.sql_url}   ({running.how_to_ask})", soft_wrap=True)
         if arrived != sum(outcome.points for outcome in outcomes):
             return 1
         if os.environ.get("DEMO_EXIT") != "1":

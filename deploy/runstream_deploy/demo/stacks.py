@@ -28,6 +28,7 @@ class Running:
 
     ui_url: str
     sql_url: str
+    how_to_ask: str
     environment: Mapping[str, str]
     processes: tuple[subprocess.Popen[str], ...]
 
@@ -44,7 +45,8 @@ def embedded(directory: Path) -> Iterator[Running]:
     command = ["up", "--dir", str(directory), "--ui-port", "0", "--sql-port", "0", "--json"]
     with started(command, environment, log, piped=True) as process:
         urls = json.loads(first_line(process, log))
-        yield Running(urls["ui_url"], urls["sql_url"], environment, (process,))
+        how = f"RUNSTREAM_DIR={directory} runstream sql 'SELECT * FROM v_runs LIMIT 5'"  # noqa: S608 - a line to copy
+        yield Running(urls["ui_url"], urls["sql_url"], how, environment, (process,))
 
 
 @contextlib.contextmanager
@@ -66,7 +68,8 @@ def full(directory: Path) -> Iterator[Running]:
             url = f"http://127.0.0.1:{port}"
             wait_for_page(url, pages, logs / "ui.log")
             sql_url = ClickHouseSettings.from_url(environment["RUNSTREAM_CLICKHOUSE"]).safe_url
-            yield Running(url, sql_url, environment, (worker, pages))
+            how = f"`runstream dev status --dir {directory / 'services'} --json` has the password"
+            yield Running(url, sql_url, how, environment, (worker, pages))
 
 
 @contextlib.contextmanager
