@@ -48,6 +48,7 @@ def measure(clickhouse_url: str) -> list[tuple[str, str, str]]:
     try:
         fill_runs(client)
         fill_curve(client)
+        settle(client)
         return [*tables(client), *curves(client), *bytes_per_point(client)]
     finally:
         client.command(f"DROP DATABASE {ClickHouseSettings.from_url(url).database} SYNC")
@@ -181,6 +182,14 @@ def fill_curve(client: Client) -> None:
         "min((step, ver, value)), max((attempt, step, ver, value)), min(ts_us), max(ts_us), count(), 0, 0 "
         "FROM points GROUP BY project, metric, run_id, rank, writer"
     )
+
+
+def settle(client: Client, *, longest_s: float = 60.0) -> None:
+    """Wait until the server has merged what it wants to merge, so that reads are measured alone."""
+    until = time.monotonic() + longest_s
+    question = "SELECT count() FROM system.merges WHERE database = currentDatabase()"
+    while client.query(question).result_rows[0][0] and time.monotonic() < until:
+        time.sleep(0.5)
 
 
 def insert_series(client: Client, metric: str, value: str, steps: int) -> None:

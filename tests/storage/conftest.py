@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,11 +13,18 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from runstream_storage.connection import connect
+from runstream_storage.migrate import migrate, migrations
 
 POINT_COLUMNS = (
     *("project", "run_id", "metric", "rank", "step", "ts_us", "value", "ver", "attempt", "writer"),
     *("src_partition", "src_offset"),
 )
+TABLES = [
+    name
+    for migration in migrations()
+    for statement in migration.statements
+    for name in re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)", statement)
+]
 START_US = 1_790_000_000_000_000  # 2026-09-21
 
 
@@ -203,9 +211,23 @@ def stored(value: Any) -> tuple[str, str, float]:
     raise TypeError(value)
 
 
+@pytest.fixture(scope="module")
+def shared_database(clickhouse: Any) -> Iterator[str]:
+    """The URL of a migrated database for the tests of one file."""
+    url = f"{clickhouse.url}/m{uuid.uuid4().hex[:12]}"
+    migrate(url)
+    yield url
+    server = connect(url, database="default")
+    server.command(f"DROP DATABASE {url.rsplit('/', 1)[1]} SYNC")
+    server.close()
+
+
 @pytest.fixture
-def client(database: str) -> Iterator[Client]:
-    connected = connect(database)
+def client(shared_database: str) -> Iterator[Client]:
+    """A client of a migrated database without rows."""
+    connected = connect(shared_database)
+    for table in TABLES:
+        connected.command(f"TRUNCATE TABLE {table}")
     yield connected
     connected.close()
 

@@ -1,5 +1,6 @@
 import dataclasses
 import re
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -8,6 +9,14 @@ from clickhouse_connect.driver.client import Client
 from runstream_storage.connection import connect
 from runstream_storage.errors import MigrationEdited, SchemaTooNew
 from runstream_storage.migrate import Migration, applied_migrations, migrate, migrations, parse
+
+
+@pytest.fixture
+def client(database: str) -> Iterator[Client]:
+    """A client of a database of its own, which a test may spoil."""
+    connected = connect(database)
+    yield connected
+    connected.close()
 
 
 def test_numbers_are_contiguous_and_names_tell_the_subject() -> None:

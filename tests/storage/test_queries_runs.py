@@ -367,6 +367,10 @@ def test_writers_tell_where_and_how_it_ran(client: Client, pen: Any) -> None:
     )
     assert (writer.git, writer.machine["gpu"]) == ({"commit": "abc", "dirty": "true"}, "H200")
     assert writer.last_at.timestamp() * 1e6 == pen.start_us + 5
+    pen.end(run_id, "failed", at_us=pen.start_us + 9, writer=7, exit_code=3, reason="OOM")
+    pen.alive(run_id, at_us=pen.start_us + 8, writer=7, metric_seq=13)
+    (writer,) = queries.writers(client, "vision", run_id)
+    assert (writer.state, writer.exit_code, writer.reason, writer.rows) == ("failed", 3, "OOM", 13)
 
 
 def test_params_keep_their_types(client: Client, pen: Any) -> None:

@@ -2,7 +2,8 @@
 --
 -- They hide that a row may be stored more than once, what was deleted, and how a run's state is derived. A predicate on
 -- project or run_id reaches the tables. do_not_merge_across_partitions_select_final is valid because a partition is a
--- function of the run.
+-- function of the run. Aggregating tables are grouped and never read with FINAL: under FINAL the elements of a tuple, such
+-- as terminal.ver, are not merged as the tuple is.
 -- Our own, each one row a run: run_edits (what people set), run_names, and run_states (state and times).
 -- State: the end of the newest attempt's writers once all of them have ended, the worst of them; until then the age of
 -- the last sign of life against the newest one that was ingested. Wall-clock time only caps it, so that one machine
@@ -273,7 +274,12 @@ SELECT w.project AS project, w.run_id AS run_id, n.run_name AS run_name, w.write
        w.platform AS platform, w.client_version AS client_version, w.git AS git, w.environment AS environment,
        w.machine AS machine, w.packages AS packages
 FROM (SELECT * FROM writers FINAL) AS w
-LEFT JOIN (SELECT * FROM liveness FINAL) AS l ON l.project = w.project AND l.run_id = w.run_id AND l.writer = w.writer
+LEFT JOIN
+(
+    SELECT project, run_id, writer, max(b.last_us) AS last_us, max(b.metric_seq) AS metric_seq, max(b.terminal) AS terminal
+    FROM liveness AS b
+    GROUP BY project, run_id, writer
+) AS l ON l.project = w.project AND l.run_id = w.run_id AND l.writer = w.writer
 LEFT JOIN run_names AS n ON n.project = w.project AND n.run_id = w.run_id
 WHERE ifNull(n.deleted, 0) = 0
 SETTINGS do_not_merge_across_partitions_select_final = 1
