@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 
 import httpx
 import pytest
@@ -8,8 +11,6 @@ import pytest
 from runstream_ingest.health import Health
 from runstream_ingest.metrics import Metrics
 from runstream_ingest.probes import application
-from runstream_ingest.service import run
-from runstream_ingest.settings import IngestSettings
 
 
 @pytest.fixture
@@ -52,12 +53,19 @@ async def test_it_is_ready_once_it_has_no_problem_and_names_those_it_has(
     assert (await client.get("/healthz")).status_code == 200
 
 
-def test_a_taken_port_is_told_in_words_and_with_its_own_exit_code(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_taken_port_is_told_in_words_and_with_its_own_exit_code() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        settings = IngestSettings(kafka="127.0.0.1:9", clickhouse="http://127.0.0.1:9/d", ingest_port=port)
-        assert run(settings) == 4
-    told = capfd.readouterr().err
-    assert f"127.0.0.1:{port}" in told
-    assert "RUNSTREAM_INGEST_PORT" in told
-    assert "Traceback" not in told
+        port = str(taken.getsockname()[1])
+        environment = {
+            **os.environ,
+            "RUNSTREAM_KAFKA": "127.0.0.1:9",
+            "RUNSTREAM_CLICKHOUSE": "http://127.0.0.1:9/d",
+            "RUNSTREAM_INGEST_PORT": port,
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "runstream_ingest"], env=environment, capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 4
+    assert f"127.0.0.1:{port}" in done.stderr
+    assert "RUNSTREAM_INGEST_PORT" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -82,9 +82,14 @@ class KafkaService(Service):
 
     @property
     def _cluster_id(self) -> str:
-        """16 bytes in URL-safe base64; derived, so that the probe can tell this broker from another one."""
-        digest = hashlib.sha256(self.secret.encode()).digest()[:16]
-        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+        """16 bytes in URL-safe base64; derived, so that the probe can tell this broker from another one.
+
+        One that begins with '-', as one in 64 does, would be taken for an option: the next digest is used instead.
+        """
+        digest = hashlib.sha256(self.secret.encode()).digest()
+        while (text := base64.urlsafe_b64encode(digest[:16]).decode().rstrip("=")).startswith("-"):
+            digest = hashlib.sha256(digest).digest()
+        return text
 
     def probe(self) -> None:
         found = probes.kafka_cluster_id(self.ports[0])
