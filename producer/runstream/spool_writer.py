@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from time import time_ns
-from typing import Any, SupportsFloat
+from typing import Any, NamedTuple, SupportsFloat
 
 from runstream.identity import boot_id, host_name, pid_namespace, process_start
 from runstream.notices import warn
@@ -72,6 +72,20 @@ class KeySet:
         """The last place for a row in the current segment; -1: the names are not written there yet."""
 
 
+class _Staged(NamedTuple):
+    """A new segment on its way into use, and the one it takes over from."""
+
+    number: int
+    temporary: Path
+    data: mmap.mmap
+    fd: int
+    start: int
+    size: int
+    next_bytes: int
+    old_map: mmap.mmap | None
+    old_fd: int
+
+
 class SpoolWriter:
     """One process's part of a run, as a directory of segments.
 
@@ -116,6 +130,8 @@ class SpoolWriter:
         self._look_after = look_after
         self._checks = 0
         self._map: mmap.mmap | None = None
+        self._staged: _Staged | None = None
+        """A segment that is made and not yet in use; see `_adopt`."""
         self._fd = -1
         self._lock_fd = -1
         self._number = 0
@@ -199,6 +215,11 @@ class SpoolWriter:
 
     def abandon(self) -> None:
         """Let go of files and memory without a word in the spool, as a forked child must."""
+        if self._staged is not None:
+            staged, self._staged = self._staged, None
+            if self._map is not staged.data:
+                staged.data.close()
+                os.close(staged.fd)
         if self._map is not None:
             self._map.close()
             self._map = None
@@ -212,9 +233,9 @@ class SpoolWriter:
 
     def _put(self, kind: int, argument: int, body: bytes, beyond: int = 0) -> None:
         """Write a record, up to `beyond` bytes into what each segment keeps free."""
-        payload = struct.pack("<II", kind, argument) + body
-        record = FRAME.pack(len(payload), crc32(payload)) + payload
-        record = record.ljust(aligned(len(record)), b"\0")
+        record = _record(kind, argument, body)
+        if self._staged is not None:
+            self._adopt()
         if self._map is None or self._pos + len(record) > self._limit + beyond:
             self._rotate(len(record))
         data: Any = self._map
@@ -251,6 +272,8 @@ class SpoolWriter:
     def _make_room_for_row(self, keys: KeySet) -> None:
         names = json.dumps(keys.metrics).encode()
         needed = aligned(RECORD.size + len(names)) + keys.size
+        if self._staged is not None:
+            self._adopt()
         written = keys.last_offset >= 0
         if self._map is None or self._pos + (keys.size if written else needed) > self._limit:
             self._rotate(needed)
@@ -260,11 +283,17 @@ class SpoolWriter:
             self._in_segment.append(keys)
 
     def _catch_up(self) -> None:
-        """Step over records that are in the file but not in the counters."""
+        """Finish what an exception from a signal handler cut short."""
+        self._step_over()
+        if self._staged is not None:
+            self._adopt()
+
+    def _step_over(self) -> None:
+        """Count the rows and events that are in the file but not in the counters."""
         data: Any = self._map
         while self._pos + RECORD.size < len(data):
             length, _, kind, _ = RECORD.unpack_from(data, self._pos)
-            if length == 0:
+            if length == 0 or kind == END:
                 return
             if kind in (ROW, EVENT):
                 where = self._pos + RECORD.size + (8 if kind == ROW else 0)
@@ -293,7 +322,9 @@ class SpoolWriter:
         if self._no_room is not None and now < self._retry_at:
             raise self._no_room_again()
         try:
-            self._open(needed)
+            if self._staged is None:
+                self._stage(needed)
+            self._adopt()
         except OSError as error:
             self._no_room = (error.errno or errno.EIO, error.strerror or str(error))
             self._retry_at = now + RETRY_AFTER_S
@@ -301,8 +332,8 @@ class SpoolWriter:
         self._no_room = None
         if self._flushing:
             return  # what waits is larger than a segment; the outer call goes on with it
-        self._flushing = True
         try:
+            self._flushing = True
             while self._waiting:
                 self._put_event(self._waiting[0])
                 del self._waiting[0]
@@ -313,38 +344,61 @@ class SpoolWriter:
         """A new exception each time: one that is raised again and again collects every traceback."""
         return NoRoom(*(self._no_room or (errno.ENOSPC, os.strerror(errno.ENOSPC))))
 
-    def _open(self, needed: int) -> None:
+    def _stage(self, needed: int) -> None:
+        """Make the next segment with room for `needed` bytes. Raises OSError, and then nothing has changed."""
         self.directory.mkdir(parents=True, exist_ok=True)
         if self._lock_fd < 0:
             self._lock_fd = hold_lock(self.directory)
-        header = self._header(self._number + 1)
-        start = len(header)
+        number = self._number + 1
+        start = len(self._header(number))
         size = max(self._next_bytes, aligned(start + needed + END_BYTES + 2 * LAST_WORDS_BYTES))
         self._refuse_above_cap(size)
-        path = segment_path(self.directory, self._number + 1)
+        path = segment_path(self.directory, number)
         temporary = path.with_suffix(".new")
         temporary.unlink(missing_ok=True)
         fd = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o644)
         try:
             self._allocate(fd, size)
             data = mmap.mmap(fd, size)
-            data[:start] = header
-            temporary.rename(path)
+            next_bytes = min(2 * self._next_bytes, self._segment_max_bytes)
+            self._staged = _Staged(number, temporary, data, fd, start, size, next_bytes, self._map, self._fd)
         except BaseException:
-            os.close(fd)
-            with contextlib.suppress(OSError):
-                temporary.unlink()
+            if self._staged is None:
+                os.close(fd)
+                with contextlib.suppress(OSError):
+                    temporary.unlink()
             raise
-        if self._map is not None:
-            self._put_end(0)
-            self._map.close()
-            os.close(self._fd)
+
+    def _adopt(self) -> None:
+        """Go on in the staged segment.
+
+        A signal handler's exception can end this between any two steps, and the writer is used again afterwards. So
+        each step may be repeated, the old segment stays mapped to the end, and no row finds a place until all is done:
+        every other method comes here first while a segment is staged.
+        """
+        assert self._staged is not None
+        staged = self._staged
+        if self._map is not staged.data:
+            if self._map is not None:
+                self._step_over()
+            data: Any = staged.data
+            data[: staged.start] = self._header(staged.number)
+            if self._map is not None:
+                end = _record(END, 0, END_BODY.pack(self.row_seq, self.event_seq))
+                self._map[self._pos : self._pos + len(end)] = end
+            with contextlib.suppress(FileNotFoundError):  # renamed before the exception
+                staged.temporary.rename(staged.temporary.with_suffix(".seg"))
+            self._forget_keys()
+            self._map = staged.data
         self._forget_keys()
-        self._map, self._fd = data, fd
-        self._number += 1
-        self._pos, self._limit = start, size - END_BYTES - LAST_WORDS_BYTES
+        self._number, self._fd = staged.number, staged.fd
+        self._pos, self._limit = staged.start, staged.size - END_BYTES - LAST_WORDS_BYTES
         self._first_row_seq = self.row_seq
-        self._next_bytes = min(2 * self._next_bytes, self._segment_max_bytes)
+        self._next_bytes = staged.next_bytes
+        self._staged = None
+        if staged.old_map is not None:
+            staged.old_map.close()
+            os.close(staged.old_fd)
 
     def _forget_keys(self) -> None:
         """Each segment stands alone: names are written again before their first row in the next."""
@@ -378,6 +432,12 @@ class SpoolWriter:
         held = sum(segment_path(self.directory, n).stat().st_size for n in segment_numbers(self.directory))
         if held + size > self._max_bytes:
             raise OSError(errno.EDQUOT, f"{held} unsent bytes; RUNSTREAM_SPOOL_MAX_BYTES={self._max_bytes} is reached")
+
+
+def _record(kind: int, argument: int, body: bytes) -> bytes:
+    payload = struct.pack("<II", kind, argument) + body
+    record = FRAME.pack(len(payload), crc32(payload)) + payload
+    return record.ljust(aligned(len(record)), b"\0")
 
 
 def _encoded(body: dict[str, Any]) -> bytes:
