@@ -11,7 +11,6 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-import weakref
 from types import CodeType, TracebackType
 from typing import Any, NamedTuple, NoReturn, Protocol
 
@@ -36,7 +35,8 @@ class Ending(Protocol):
     def forked(self) -> None: ...
 
 
-_open: weakref.WeakSet[Ending] = weakref.WeakSet()
+_open: set[Ending] = set()
+"""Held strongly: a run that its script let go of is finished at exit, whatever the garbage collector did before."""
 _outcome = Outcome()
 _installed = False
 
