@@ -27,7 +27,7 @@ class Trial:
     activation: str
     seed: int
     batch_size: int = 120
-    epochs: int = 12
+    epochs: int = 8
 
 
 @dataclass(frozen=True)
