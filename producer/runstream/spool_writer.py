@@ -390,7 +390,6 @@ class SpoolWriter:
                 staged.temporary.rename(staged.temporary.with_suffix(".seg"))
             self._forget_keys()
             self._map = staged.data
-        self._forget_keys()
         self._number, self._fd = staged.number, staged.fd
         self._pos, self._limit = staged.start, staged.size - END_BYTES - LAST_WORDS_BYTES
         self._first_row_seq = self.row_seq
