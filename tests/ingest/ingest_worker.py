@@ -104,7 +104,12 @@ def until(holds: Callable[[], bool], what: Callable[[], object]) -> None:
 def send(bootstrap: str, topic: str, values: Iterable[bytes], *, partition: int = 0) -> None:
     """Writes messages, oldest first, and waits for the broker."""
     producer = Producer(
-        {"bootstrap.servers": bootstrap, "acks": "all", "message.max.bytes": 20_000_000, "compression.type": "lz4"}
+        {
+            "bootstrap.servers": bootstrap,
+            "enable.idempotence": True,  # or what is sent again stands behind what was not
+            "message.max.bytes": 20_000_000,
+            "compression.type": "lz4",
+        }
     )
     for value in values:
         producer.produce(topic, value, key=b"key", partition=partition)
