@@ -32,6 +32,7 @@ CONTROL_KINDS = (
     "MetricDefined",
     "Params",
     "RunFinished",
+    "RunRewound",
     "RunStarted",
     "Summary",
 )
