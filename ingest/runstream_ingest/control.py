@@ -51,7 +51,8 @@ def rows_of(kind: str, event: Mapping[str, Any]) -> tuple[TableRow, ...]:
 
 def _run_started(h: _Header, e: Mapping[str, Any]) -> Iterator[TableRow]:
     texts = tuple(e[name] for name in ("name", "group", "job_type", "notes", "parent_run", "user", "host"))
-    yield "runs", (h.project, h.run, e["external_id"], e["created_us"], *texts, h.ver, KEEP_EARLIEST - h.ver)
+    forked = (e["forked_from"], e["fork_step"])
+    yield "runs", (h.project, h.run, e["external_id"], e["created_us"], *texts, *forked, h.ver, KEEP_EARLIEST - h.ver)
     started = (h.project, h.run, h.writer, h.attempt, h.rank, e["created_us"], e["user"], e["host"], e["pid"])
     process = tuple(e[name] for name in ("command", "cwd", "python", "platform", "client_version"))
     maps = tuple(e[name] for name in ("git", "environment", "machine", "packages"))
@@ -59,6 +60,10 @@ def _run_started(h: _Header, e: Mapping[str, Any]) -> Iterator[TableRow]:
     yield _alive(h, -1)
     for tag in dict.fromkeys(e["tags"]):
         yield "run_attrs", (h.project, h.run, f"tag:{_label(tag, 'a tag')}", "", h.actor, h.ver, 0)
+
+
+def _run_rewound(h: _Header, e: Mapping[str, Any]) -> Iterator[TableRow]:
+    yield "rewinds", (h.project, h.run, h.rank, h.attempt, e["step"], h.time_us, h.actor, h.ver)
 
 
 def _heartbeat(h: _Header, e: Mapping[str, Any]) -> Iterator[TableRow]:
@@ -135,6 +140,7 @@ _ROWS = {
     "MetricDefined": _metric_defined,
     "Params": _params,
     "RunFinished": _run_finished,
+    "RunRewound": _run_rewound,
     "RunStarted": _run_started,
     "Summary": _summary,
 }

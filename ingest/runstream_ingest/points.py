@@ -1,84 +1,162 @@
 """Frames exploded into the columns of `points`, and their summaries, without an object a point.
 
-Frames of one writer with the same metrics are one group: a matrix of metrics x rows in each column, filled by a handful
-of numpy calls whatever its size. Groups stand in the order of the table's sort key and metrics in the order of their
-bytes, so that ClickHouse mostly finds a block sorted and need not sort it (measured: a fifth of an insert).
+Rows of one writer with the same metrics are one group: a matrix of metrics x rows in each column. Groups of the same
+metrics and as many rows are stacked, so that a thousand writers of one row each cost a handful of numpy calls, as one
+writer of many rows does. Large groups stand in the order of the table's sort key and metrics in the order of their bytes,
+so that ClickHouse mostly finds a block sorted and need not sort it (measured: a fifth of an insert).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runstream_ingest.frames import Frame, KeySet, Origin
+from runstream_ingest.frames import Counts, Frame, KeySet, Origin, Rows
 from runstream_ingest.native import Block, Keyed, Parts, index_type
 from runstream_ingest.tables import block_of_columns
 from runstream_ingest.varints import Longs
 from runstream_ingest.versions import versions
 
+SMALL = 512
+"""Groups with fewer points than this are stacked where there are many: calls would cost more than points."""
+FEW = 16
 _LOW_HALF = (1 << 64) - 1
+_Words = NDArray[np.uint64]
 
 
 def blocks_of(frames: Sequence[Frame]) -> tuple[Block, Block]:
     """The blocks of `points` and `metric_summary`; both are empty when no frame has a point."""
-    groups = _grouped(frames)
-    projects = _Keys(len(groups))
-    metrics = _Keys(sum({id(group.keys): len(group.keys.names) for group in groups}.values()))
-    points = _Points(sum(group.points for group in groups), projects, metrics)
-    summary = _Summary(sum(len(group.keys.names) for group in groups), projects, metrics)
-    for group in groups:
-        values = points.add(group)
-        summary.add(group, values)
+    stacks = _stacked(_grouped(frames))
+    projects = _Keys(sum(len(stack.groups) for stack in stacks))
+    metrics = _Keys(sum({id(stack.keys): len(stack.keys.names) for stack in stacks}.values()))
+    points = _Points(sum(stack.points for stack in stacks), projects, metrics)
+    summary = _Summary(sum(len(stack.groups) * len(stack.keys.names) for stack in stacks), projects, metrics)
+    for stack in stacks:
+        values = points.add(stack)
+        summary.add(stack, values)
     return points.block(), summary.block()
 
 
 class _Group:
-    """Frames of one writer with one key set, in the order in which they came."""
+    """Rows of one writer with one key set, in the order in which they came, each piece with its message's offset."""
+
+    __slots__ = ("keys", "offsets", "origin", "partition", "pieces", "rows")
 
     def __init__(self, origin: Origin, keys: KeySet, partition: int) -> None:
         self.origin = origin
         self.keys = keys
         self.partition = partition
-        self.frames: list[Frame] = []
+        self.pieces: list[Rows] = []
+        self.offsets: list[int] = []
         self.rows = 0
 
     @property
     def points(self) -> int:
         return self.rows * len(self.keys.names)
 
-    def join(self) -> None:
-        """Makes columns of the rows of all frames."""
-        frames = self.frames
-        self.steps = _joined([frame.steps for frame in frames])
-        self.times_us = _joined([frame.times_us for frame in frames])
-        self.vers = versions(self.origin.attempt, self.times_us, self.origin.writer)
-        self.offsets = np.repeat([frame.record.offset for frame in frames], [len(frame.steps) for frame in frames])
+    @property
+    def sort_key(self) -> tuple[bytes, int, int, bytes, int]:
+        origin = self.origin
+        # ClickHouse compares UUIDs by their second half first.
+        return origin.project, origin.run & _LOW_HALF, origin.run >> 64, self.keys.first, origin.rank
 
 
 def _grouped(frames: Sequence[Frame]) -> list[_Group]:
     groups: dict[tuple[Origin, int, int], _Group] = {}
     for frame in frames:
-        if not frame.values.size:
-            continue
-        key = (frame.origin, id(frame.keys), frame.record.partition)
-        group = groups.get(key)
-        if group is None:
-            group = groups[key] = _Group(frame.origin, frame.keys, frame.record.partition)
-        group.frames.append(frame)
-        group.rows += len(frame.steps)
-    found = sorted(groups.values(), key=_sort_key)
-    for group in found:
-        group.join()
-    return found
+        origin, partition, offset = frame.origin, frame.record.partition, frame.record.offset
+        for rows in frame.blocks:
+            if not rows.values.size:
+                continue
+            key = (origin, id(rows.keys), partition)
+            group = groups.get(key)
+            if group is None:
+                group = groups[key] = _Group(origin, rows.keys, partition)
+            group.pieces.append(rows)
+            group.offsets.append(offset)
+            group.rows += len(rows.steps)
+    return list(groups.values())
 
 
-def _sort_key(group: _Group) -> tuple[bytes, int, int, bytes, int]:
-    origin = group.origin
-    # ClickHouse compares UUIDs by their second half first.
-    return origin.project, origin.run & _LOW_HALF, origin.run >> 64, min(group.keys.names), origin.rank
+class _Stack:
+    """`G` groups of the same `M` metrics and as many rows, `R`."""
+
+    def __init__(self, groups: list[_Group]) -> None:
+        self.groups = groups
+        self.keys = groups[0].keys
+        self.shape = (len(groups), len(self.keys.names), groups[0].rows)
+        self._pieces = [piece for group in groups for piece in group.pieces]
+
+    @property
+    def points(self) -> int:
+        g, m, r = self.shape
+        return g * m * r
+
+    def join(self) -> None:
+        """Makes columns: of the groups (G), and of the rows of each (G x R)."""
+        groups, pieces = self.groups, self._pieces
+        g, _, r = self.shape
+        origins = [group.origin for group in groups]
+        self.runs = np.array([(origin.run >> 64, origin.run & _LOW_HALF) for origin in origins], np.uint64)
+        self.writers = np.array([origin.writer for origin in origins], np.uint64)
+        self.ranks = np.array([origin.rank for origin in origins], np.uint32)
+        self.attempts = np.array([origin.attempt for origin in origins], np.uint16)
+        self.partitions = np.array([group.partition for group in groups], np.int32)
+        self.steps = _joined([piece.steps for piece in pieces]).reshape(g, r)
+        self.times_us = _joined([piece.times_us for piece in pieces]).reshape(g, r)
+        self.vers = versions(self.attempts[:, None], self.times_us, self.writers[:, None])
+        offsets = [offset for group in groups for offset in group.offsets]
+        self.offsets = np.repeat(offsets, [len(piece.steps) for piece in pieces]).reshape(g, r)
+
+    def fill_values(self, out: NDArray[np.int64]) -> None:
+        """Puts the values, as bits, into `out`: G x M x R, metrics in the order of their bytes."""
+        order, row = self.keys.order, 0
+        g, m, r = self.shape
+        if g == 1:
+            for piece in self._pieces:
+                rows = piece.values.view(np.int64).T
+                out[0, :, row : row + rows.shape[1]] = rows if order is None else rows[order]
+                row += rows.shape[1]
+            return
+        values = np.concatenate([piece.values for piece in self._pieces]).view(np.int64)
+        stacked = values.reshape(g, r, m).transpose(0, 2, 1)
+        out[:] = stacked if order is None else stacked[:, order]
+
+    def counts(self) -> tuple[_Words, ...]:
+        """The greatest n, n_nan and n_inf of each group and metric: G x M, metrics in the order of their bytes."""
+        none = np.zeros(self.shape[1], np.int64)
+        nothing: Counts = (none, none, none)
+        counts = [piece.counts or nothing for piece in self._pieces]
+        starts = np.cumsum([0, *(len(group.pieces) for group in self.groups[:-1])])
+        found = []
+        for kind in range(3):
+            each = np.concatenate([count[kind] for count in counts]).reshape(len(counts), -1)
+            most = each if len(counts) == len(starts) else np.maximum.reduceat(each, starts, axis=0)
+            found.append((most if self.keys.order is None else most[:, self.keys.order]).view(np.uint64))
+        return tuple(found)
+
+
+def _stacked(groups: list[_Group]) -> list[_Stack]:
+    small = [group for group in groups if group.points < SMALL]
+    if len(small) <= FEW:
+        small = []
+    apart = {id(group) for group in small}
+    large = sorted((group for group in groups if id(group) not in apart), key=lambda group: group.sort_key)
+    numbers: dict[int, int] = {}
+
+    def shape(group: _Group) -> tuple[int, int]:
+        return numbers.setdefault(id(group.keys), len(numbers)), group.rows
+
+    small.sort(key=lambda group: (shape(group), group.sort_key))
+    stacks = [_Stack([group]) for group in large]
+    stacks += [_Stack(list(alike)) for _, alike in groupby(small, shape)]
+    for stack in stacks:
+        stack.join()
+    return stacks
 
 
 class _Keys:
@@ -122,29 +200,32 @@ class _Points:
         self.src_partition = np.empty(rows, np.int32)
         self.src_offset = np.empty(rows, np.int64)
 
-    def add(self, group: _Group) -> NDArray[np.float64]:
-        """Fills the group's place; the values as a matrix of sorted metrics x rows."""
-        origin, shape = group.origin, (len(group.keys.names), group.rows)
-        here = slice(self._at, self._at + group.points)
+    def add(self, stack: _Stack) -> NDArray[np.float64]:
+        """Fills the stack's place; the values as G x M x R, metrics in the order of their bytes."""
+        g, m, r = stack.shape
+        here = slice(self._at, self._at + stack.points)
         self._at = here.stop
-        self.project[here] = self._projects.place(origin.project)
-        self.run_id[here, 0] = origin.run >> 64
-        self.run_id[here, 1] = origin.run & _LOW_HALF
-        self.metric[here].reshape(shape)[:] = self._metrics.places(group.keys)[:, None]
-        self.rank[here] = origin.rank
-        self.step[here].reshape(shape)[:] = group.steps
-        self.ts_us[here].reshape(shape)[:] = group.times_us
-        self.ver[here].reshape(shape)[:] = group.vers
-        self.attempt[here] = origin.attempt
-        self.writer[here] = origin.writer
-        self.src_partition[here] = group.partition
-        self.src_offset[here].reshape(shape)[:] = group.offsets
+        projects = [self._projects.place(group.origin.project) for group in stack.groups]
+        for column, of_group in (
+            (self.project, np.array(projects, self.project.dtype)),
+            (self.rank, stack.ranks),
+            (self.attempt, stack.attempts),
+            (self.writer, stack.writers),
+            (self.src_partition, stack.partitions),
+        ):
+            column[here].reshape(g, m * r)[:] = of_group[:, None]
+        self.run_id[here].reshape(g, m * r, 2)[:] = stack.runs[:, None]
+        self.metric[here].reshape(g, m, r)[:] = self._metrics.places(stack.keys)[:, None]
+        for column, of_row in (
+            (self.step, stack.steps),
+            (self.ts_us, stack.times_us),
+            (self.ver, stack.vers),
+            (self.src_offset, stack.offsets),
+        ):
+            column[here].reshape(stack.shape)[:] = of_row[:, None]
         # As integers: copying them keeps the bits of a NaN whatever the processor does with doubles.
-        values, order, row = self.value[here].view(np.int64).reshape(shape), group.keys.order, 0
-        for frame in group.frames:
-            rows = frame.values.view(np.int64).T
-            values[:, row : row + rows.shape[1]] = rows if order is None else rows[order]
-            row += rows.shape[1]
+        values = self.value[here].view(np.int64).reshape(stack.shape)
+        stack.fill_values(values)
         return cast("NDArray[np.float64]", values.view(np.float64))
 
     def block(self) -> Block:
@@ -184,36 +265,38 @@ class _Summary:
         self.first_us = np.empty(rows, np.int64)
         self.last_us = np.empty(rows, np.int64)
         self.counts = tuple(np.zeros(rows, np.uint64) for _ in range(3))
+        self.redo_lo = np.full(rows, np.iinfo(np.int64).max)
+        self.redo_hi = np.full(rows, np.iinfo(np.int64).min)
 
-    def add(self, group: _Group, values: NDArray[np.float64]) -> None:
-        """One row for each metric; `values` is the matrix of metrics x rows."""
-        origin = group.origin
-        here = slice(self._at, self._at + len(values))
+    def add(self, stack: _Stack, values: NDArray[np.float64]) -> None:
+        """One row for each group and metric; `values` is G x M x R."""
+        g, m, r = stack.shape
+        here = slice(self._at, self._at + g * m)
         self._at = here.stop
-        self.project[here] = self._projects.place(origin.project)
-        self.metric[here] = self._metrics.places(group.keys)
-        self.run_id[here, 0] = origin.run >> 64
-        self.run_id[here, 1] = origin.run & _LOW_HALF
-        self.rank[here] = origin.rank
-        self.writer[here] = origin.writer
-        self.attempt[here] = origin.attempt
-        self.min[here] = _least(values)
-        self.max[here] = _greatest(values)
-        lowest_ties = np.flatnonzero(group.steps == group.steps.min())
-        lowest = lowest_ties[group.vers[lowest_ties].argmin()]
-        highest_ties = np.flatnonzero(group.steps == group.steps.max())
-        highest = highest_ties[group.vers[highest_ties].argmax()]
+        each = np.arange(g)
+        projects = [self._projects.place(group.origin.project) for group in stack.groups]
+        self.metric[here].reshape(g, m)[:] = self._metrics.places(stack.keys)
+        self.run_id[here].reshape(g, m, 2)[:] = stack.runs[:, None]
+        for column, of_group in (
+            (self.project, np.array(projects, self.project.dtype)),
+            (self.rank, stack.ranks),
+            (self.writer, stack.writers),
+            (self.attempt, stack.attempts),
+            (self.first_us, stack.times_us.min(axis=1)),
+            (self.last_us, stack.times_us.max(axis=1)),
+        ):
+            column[here].reshape(g, m)[:] = of_group[:, None]
+        self.min[here] = _least(values.reshape(g * m, r))
+        self.max[here] = _greatest(values.reshape(g * m, r))
+        steps, vers = stack.steps, stack.vers
+        lowest = np.where(steps == steps.min(axis=1)[:, None], vers, _LOW_HALF).argmin(axis=1)
+        highest = np.where(steps == steps.max(axis=1)[:, None], vers, 0).argmax(axis=1)
         for row, (step, ver, value) in ((lowest, self.first), (highest, self.last)):
-            step[here] = group.steps[row]
-            ver[here] = group.vers[row]
-            value[here] = values[:, row]
-        self.first_us[here] = group.times_us.min()
-        self.last_us[here] = group.times_us.max()
-        for frame in group.frames:
-            if frame.counts is not None:
-                for column, count in zip(self.counts, frame.counts, strict=True):
-                    ordered = count if group.keys.order is None else count[group.keys.order]
-                    np.maximum(column[here], ordered.view(np.uint64), out=column[here])
+            step[here].reshape(g, m)[:] = steps[each, row][:, None]
+            ver[here].reshape(g, m)[:] = vers[each, row][:, None]
+            value[here].reshape(g, m)[:] = values[each, :, row]
+        for column, counted in zip(self.counts, stack.counts(), strict=True):
+            column[here].reshape(g, m)[:] = counted
 
     def block(self) -> Block:
         return block_of_columns(
@@ -231,6 +314,8 @@ class _Summary:
             self.first_us,
             self.last_us,
             *self.counts,
+            self.redo_lo,
+            self.redo_hi,
         )
 
 

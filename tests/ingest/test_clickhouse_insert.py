@@ -117,13 +117,15 @@ async def test_control_events_fill_their_tables(client: Client, inserter: ClickH
         control("ArtifactLogged", name="m", type="model", digest="d", size=3, files=[file, file], aliases=["best"]),
         control("ArtifactUsed", name="data", version="latest"),
         control("Heartbeat", metric_seq=9),
+        control("RunRewound", step=7),
         control("RunFinished", state="finished", metric_seq=10, reason="done"),
         None,
     )
     assert letters.reasons == ["empty"]
-    assert list(commits.ends.values()) == [9]
+    assert list(commits.ends.values()) == [10]
     counts = {table: client.query(f"SELECT count() FROM {table} FINAL").result_rows[0][0] for table in TABLES}
-    assert counts == {**dict.fromkeys(TABLES, 1), "points": 0, "metric_summary": 0, "artifact_links": 2}
+    none = dict.fromkeys(("points", "metric_summary", "coverage", "ingest_marks"), 0)
+    assert counts == {**dict.fromkeys(TABLES, 1), **none, "artifact_links": 2}
     writer = client.query("SELECT command, git, environment FROM writers").result_rows
     assert writer == [(["a", ""], {"commit": "c", "dirty": "true"}, {})]
     run = client.query("SELECT run_id, run_name, state FROM v_runs").result_rows

@@ -10,6 +10,8 @@
 --   curve: minimum and maximum of each 2^10 and 2^14 steps, in the order of a chart.
 -- Partitions are months of the UUIDv7 inside run_id: a function of the row's identity, so that no two versions of a row
 -- ever lie in different partitions. Every merge is idempotent: replaying events changes no answer.
+-- points is partitioned by the attempt, too, so that merges never remove what an earlier attempt logged. One step may
+-- thus have a row in several partitions: FINAL must merge across them (do_not_merge_across_partitions_select_final = 0).
 -- A curve holds finite values only; where values that are not finite lie is asked of points.
 
 CREATE TABLE IF NOT EXISTS points
@@ -29,7 +31,7 @@ CREATE TABLE IF NOT EXISTS points
     ts            DateTime64(6, 'UTC') ALIAS fromUnixTimestamp64Micro(ts_us, 'UTC')
 )
 ENGINE = ReplacingMergeTree(ver)
-PARTITION BY toYYYYMM(UUIDv7ToDateTime(run_id, 'UTC'))
+PARTITION BY (toYYYYMM(UUIDv7ToDateTime(run_id, 'UTC')), attempt)
 ORDER BY (project, run_id, metric, rank, step)
 SETTINGS non_replicated_deduplication_window = 10000;
 
@@ -48,7 +50,9 @@ CREATE TABLE IF NOT EXISTS metric_summary
     last_us  SimpleAggregateFunction(max, Int64),
     n        SimpleAggregateFunction(max, UInt64) COMMENT 'cumulative per writer, so that max merges it',
     n_nan    SimpleAggregateFunction(max, UInt64),
-    n_inf    SimpleAggregateFunction(max, UInt64)
+    n_inf    SimpleAggregateFunction(max, UInt64),
+    redo_lo  SimpleAggregateFunction(min, Int64) DEFAULT 9223372036854775807 COMMENT 'lowest step that this writer logged again or out of order',
+    redo_hi  SimpleAggregateFunction(max, Int64) DEFAULT -9223372036854775808 COMMENT 'the highest one; below redo_lo: none'
 )
 ENGINE = AggregatingMergeTree
 ORDER BY (project, metric, run_id, rank, writer)
@@ -69,14 +73,17 @@ CREATE TABLE IF NOT EXISTS run_summary
     last_us  SimpleAggregateFunction(max, Int64),
     n        SimpleAggregateFunction(max, UInt64),
     n_nan    SimpleAggregateFunction(max, UInt64),
-    n_inf    SimpleAggregateFunction(max, UInt64)
+    n_inf    SimpleAggregateFunction(max, UInt64),
+    redo_lo  SimpleAggregateFunction(min, Int64) DEFAULT 9223372036854775807 COMMENT 'lowest step that this writer logged again or out of order',
+    redo_hi  SimpleAggregateFunction(max, Int64) DEFAULT -9223372036854775808 COMMENT 'the highest one; below redo_lo: none'
 )
 ENGINE = AggregatingMergeTree
 ORDER BY (project, run_id, metric, rank, writer)
 SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 256, min_compress_block_size = 4096;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS metric_summary_by_run TO run_summary AS
-SELECT project, run_id, metric, rank, writer, min, max, first, last, first_us, last_us, n, n_nan, n_inf
+SELECT project, run_id, metric, rank, writer, min, max, first, last, first_us, last_us, n, n_nan, n_inf,
+       redo_lo, redo_hi
 FROM metric_summary;
 
 CREATE TABLE IF NOT EXISTS curve

@@ -20,6 +20,8 @@ CREATE TABLE IF NOT EXISTS runs
     parent_run    String,
     user          String,
     host          String,
+    forked_from   String COMMENT 'id of the run whose points this one begins with, or empty',
+    fork_step     Int64 COMMENT 'the last step taken over from it',
     ver           UInt64,
     keep          UInt64 DEFAULT 18446744073709551615 - ver COMMENT 'the earliest start wins'
 )

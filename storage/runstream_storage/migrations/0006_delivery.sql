@@ -1,0 +1,73 @@
+-- What is durable, and what corrects the rollups.
+--
+-- Why these sort keys
+--   coverage: the gate asks for all stretches of a few writers; a stretch only ever grows at its end, so its start is its
+--     identity and max() merges it.
+--   ingest_marks: one row a partition of a topic; `generation` tells a topic that was made anew from the one before.
+--   rewinds: asked by run. A rewind is the start of an attempt of one rank, which is its identity.
+--   summary_exact: read beside metric_summary, so in its order; bloom filters serve a run's page.
+
+CREATE TABLE IF NOT EXISTS coverage
+(
+    project LowCardinality(String),
+    run_id  UUID,
+    writer  UInt64,
+    stream  LowCardinality(String) COMMENT 'metrics or control',
+    start   Int64 COMMENT 'first sequence number of a stretch that is durable',
+    end     SimpleAggregateFunction(max, Int64) COMMENT 'the number behind its last one',
+    attempt SimpleAggregateFunction(max, UInt16),
+    rank    SimpleAggregateFunction(max, UInt32)
+)
+ENGINE = AggregatingMergeTree
+PARTITION BY toYYYYMM(UUIDv7ToDateTime(run_id, 'UTC'))
+ORDER BY (project, run_id, writer, stream, start)
+SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 1024;
+
+CREATE TABLE IF NOT EXISTS ingest_marks
+(
+    topic      LowCardinality(String),
+    generation UInt32,
+    partition  Int32,
+    end        SimpleAggregateFunction(max, Int64) COMMENT 'the offset behind the last durable message',
+    newest_ms  SimpleAggregateFunction(max, Int64) COMMENT 'its time by the brokers, milliseconds since 1970'
+)
+ENGINE = AggregatingMergeTree
+ORDER BY (topic, generation, partition)
+SETTINGS non_replicated_deduplication_window = 10000;
+
+CREATE TABLE IF NOT EXISTS rewinds
+(
+    project LowCardinality(String),
+    run_id  UUID,
+    rank    UInt32,
+    attempt UInt16 COMMENT 'the attempt that began with the rewind',
+    step    Int64 COMMENT 'the last step kept of the attempts before it',
+    ts_us   Int64,
+    actor   String,
+    ver     UInt64
+)
+ENGINE = ReplacingMergeTree(ver)
+PARTITION BY toYYYYMM(UUIDv7ToDateTime(run_id, 'UTC'))
+ORDER BY (project, run_id, rank, attempt)
+SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 1024;
+
+CREATE TABLE IF NOT EXISTS summary_exact
+(
+    project  LowCardinality(String),
+    metric   LowCardinality(String),
+    run_id   UUID,
+    min      Float64 COMMENT 'NaN while no value is a number',
+    max      Float64 COMMENT 'NaN while no value is a number',
+    first    Tuple(step Int64, ver UInt64, value Float64),
+    last     Tuple(attempt UInt16, step Int64, ver UInt64, value Float64),
+    first_us Int64,
+    last_us  Int64,
+    n        UInt64 COMMENT 'visible points; 0: none is left, the pair is hidden',
+    n_nan    UInt64,
+    n_inf    UInt64,
+    ver      UInt64 COMMENT 'how much was durable when it was computed: only grows, so the newest computation wins',
+    INDEX run_id run_id TYPE bloom_filter GRANULARITY 1
+)
+ENGINE = ReplacingMergeTree(ver)
+ORDER BY (project, metric, run_id)
+SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 1024;
