@@ -1,11 +1,16 @@
 """What the command line and the embedded stack raise.
 
 DeployError
-└── NoDatabase   neither a named ClickHouse nor a running `runstream up`
+├── NoDatabase         neither a named ClickHouse nor a running `runstream up`
+├── NoKafka            a command that reads topics, and no broker is configured
+├── KafkaUnreachable   the brokers do not answer, or refuse
+├── TopicMissing       a topic is not there
+└── WrongTime          a text that is neither a time nor an age
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -22,3 +27,48 @@ class NoDatabase(DeployError):
             "Start `runstream up`, or set RUNSTREAM_CLICKHOUSE=http://user:password@host:port/runstream."
         )
         self.directory = directory
+
+
+class NoKafka(DeployError):
+    """`command` reads topics, and RUNSTREAM_KAFKA is not set."""
+
+    def __init__(self, command: str) -> None:
+        super().__init__(
+            f"RUNSTREAM_KAFKA is not set, and `runstream {command}` reads topics. Set RUNSTREAM_KAFKA=host:port; "
+            "without a broker there are no topics: `runstream verify` compares spools and database."
+        )
+        self.command = command
+
+
+class KafkaUnreachable(DeployError):
+    """The brokers at `bootstrap` do not answer, or refuse."""
+
+    def __init__(self, *, bootstrap: str, reason: str) -> None:
+        super().__init__(
+            f"Kafka at {bootstrap} does not answer: {reason}. Start the broker, correct RUNSTREAM_KAFKA, or see "
+            "`runstream doctor`; training goes on and spools meanwhile."
+        )
+        self.bootstrap = bootstrap
+        self.reason = reason
+
+
+class TopicMissing(DeployError):
+    """`topics` are not in the cluster."""
+
+    def __init__(self, *, topics: Sequence[str]) -> None:
+        super().__init__(
+            f"Not in this Kafka: {', '.join(topics)}. The first agent or ingest worker makes the topics of its "
+            "RUNSTREAM_TOPIC_PREFIX; check that the prefix is the one they use."
+        )
+        self.topics = tuple(topics)
+
+
+class WrongTime(DeployError):
+    """`text` is neither a time nor an age."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(
+            f"{text!r} is no time: write an age such as 90s, 30m, 2h or 3d, or ISO 8601 such as 2026-11-23T08:00Z "
+            "(local time unless it names a zone)."
+        )
+        self.text = text

@@ -31,15 +31,22 @@ def fail(message: str, code: int = FOUND) -> NoReturn:
 @contextlib.contextmanager
 def told() -> Iterator[None]:
     """Errors that a user can mend become one message and an exit code; anything else is a bug and keeps its trace."""
-    from runstream.errors import RunstreamError, SettingsError
-    from runstream_deploy.errors import DeployError, NoDatabase
+    from clickhouse_connect.driver.exceptions import ClickHouseError
+
+    from runstream.errors import AgentRunning, RunstreamError, SettingsError
+    from runstream_deploy.errors import DeployError, KafkaUnreachable, NoDatabase, NoKafka, WrongTime
     from runstream_storage.errors import FilterError, QueryError, StorageError, Unreachable
 
     try:
         yield
-    except (FilterError, QueryError, SettingsError) as error:
+    except (FilterError, NoKafka, QueryError, SettingsError, WrongTime) as error:
         fail(str(error), USAGE)
-    except (Unreachable, NoDatabase) as error:
+    except (KafkaUnreachable, NoDatabase, Unreachable) as error:
         fail(str(error), UNREACHABLE)
+    except AgentRunning as error:
+        fail(str(error), RUNNING)
+    except ClickHouseError as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:500]
+        fail(f"ClickHouse refuses: {first} Check the user, its rights and `runstream doctor`.", UNREACHABLE)
     except (RunstreamError, StorageError, DeployError) as error:
         fail(str(error), FOUND)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from runstream_deploy.cli.connection import AsJson, Directory, Url, database_url, settings_of
 from runstream_deploy.cli.exits import FOUND, fail, told
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from runstream_deploy.cli.tables import add_row, figure, new_table
 
 app = typer.Typer(help="List runs, and look at one.", no_args_is_help=True)
 
@@ -181,29 +179,6 @@ def show(
                 add_row(table, *row)
             console.print()
             console.print(table)
-
-
-def new_table(*names: str, right: tuple[str, ...] = ()) -> Table:
-    from rich.table import Table
-
-    table = Table(show_edge=False, header_style="bold")
-    for name in names:
-        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
-    return table
-
-
-def add_row(table: Table, *cells: str) -> None:
-    """Names are people's words: rich must not read markup in them."""
-    from rich.text import Text
-
-    table.add_row(*(Text(cell) for cell in cells))
-
-
-def figure(value: object) -> str:
-    """Four significant digits for floats; `--json` has the exact value."""
-    if value is None:
-        return "—"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def as_document(row: Any) -> dict[str, Any]:

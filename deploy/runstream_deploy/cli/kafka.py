@@ -1,0 +1,52 @@
+"""What the commands that read topics share: their options, and how they run."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from runstream_deploy.errors import NoKafka
+
+if TYPE_CHECKING:
+    from runstream.kafka_options import KafkaOptions
+    from runstream.settings import Settings
+
+T = TypeVar("T")
+
+Group = Annotated[
+    str,
+    typer.Option(
+        "--group", envvar="RUNSTREAM_INGEST_GROUP", help="Consumer group of the ingest workers.", show_envvar=True
+    ),
+]
+DEFAULT_GROUP = "runstream-ingest"
+
+
+def kafka_options(settings: Settings, command: str) -> KafkaOptions:
+    """How to reach the brokers. Raises NoKafka or SettingsError."""
+    from runstream.kafka_options import KafkaOptions
+
+    if not settings.kafka:
+        raise NoKafka(command)
+    return KafkaOptions.from_settings(settings)
+
+
+def topics_of(settings: Settings) -> tuple[str, str]:
+    from runstream.kafka_topics import control_topic, metrics_topic
+
+    return control_topic(settings.topic_prefix), metrics_topic(settings.topic_prefix)
+
+
+def running(work: Coroutine[Any, Any, T]) -> T:
+    """`asyncio.run`, with the Kafka client silent: what goes wrong comes as an error of ours, in one message."""
+    log = logging.getLogger("aiokafka")
+    before = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        return asyncio.run(work)
+    finally:
+        log.setLevel(before)
