@@ -30,6 +30,7 @@ def test_every_control_event_has_rows() -> None:
         "MetricDefined": {"pattern": "val/*"},
         "Params": {"values": [{"name": "lr", "kind": "float", "text": "0.1", "number": 0.1}]},
         "RunFinished": {"state": "finished"},
+        "RunRewound": {"step": 1},
         "RunStarted": {"name": "r", "created_us": NOW_US},
         "Summary": {"values": [{"name": "best", "kind": "string", "text": "x"}]},
     }
