@@ -51,8 +51,9 @@ class ObjectStore(Uploads, Protocol):
 
     def stat(self, key: str) -> ObjectStat: ...
 
-    def url(self, key: str, expires_s: int) -> str:
-        """An address from which a browser can fetch the object for `expires_s` seconds."""
+    def url(self, key: str, expires_s: int, *, content_type: str = "", disposition: str = "") -> str:
+        """An address from which a browser can fetch the object for `expires_s` seconds; a store that serves HTTP
+        answers with this Content-Type and Content-Disposition where they are given."""
 
     def list(self, prefix: str) -> Iterator[ObjectStat]: ...
 

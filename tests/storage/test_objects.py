@@ -267,6 +267,16 @@ def test_an_address_is_good_for_this_object_for_a_time(bucket: str) -> None:
 
 
 @pytest.mark.s3
+def test_an_address_names_the_file_and_its_type(bucket: str) -> None:
+    store = S3Store(bucket)
+    store.put_bytes("a", b"content")
+    address = store.url("a", 60, content_type="image/png", disposition='attachment; filename="b c.png"')
+    with urllib.request.urlopen(address) as answer:
+        assert answer.headers["Content-Type"] == "image/png"
+        assert answer.headers["Content-Disposition"] == 'attachment; filename="b c.png"'
+
+
+@pytest.mark.s3
 @pytest.mark.real
 def test_wrong_keys_are_refused_without_showing_them(bucket: str) -> None:
     _, _, place = bucket.partition("@")

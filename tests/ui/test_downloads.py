@@ -45,6 +45,54 @@ async def test_a_file_comes_back_whole_under_its_name(kept: dict[str, str], clie
     assert "filename*=UTF-8''a%20b%C3%BC.png" in answer.headers["content-disposition"]
 
 
+@pytest.fixture
+def kept_in_s3(bucket: str) -> Iterator[str]:
+    """The sha256 of the picture, in an S3 store that the pages read from."""
+    context.configure(UiSettings(s3=bucket))
+    digest = hashlib.sha256(PNG).hexdigest()
+    store = open_store(bucket)
+    store.put_bytes(object_key(digest), PNG)
+    yield digest
+    store.delete(object_key(digest))
+
+
+@pytest.mark.s3
+@pytest.mark.parametrize(
+    ("folder", "content_type", "disposition"),
+    [("files", "application/octet-stream", "attachment; filename"), ("images", "image/png", "inline")],
+)
+async def test_out_of_an_s3_store_the_browser_gets_the_file_itself_for_a_quarter_of_an_hour(
+    kept_in_s3: str, client: httpx.AsyncClient, folder: str, content_type: str, disposition: str
+) -> None:
+    answer = await client.get(f"/{folder}/{kept_in_s3}/a.png")
+    assert answer.status_code == 307
+    assert answer.headers["cache-control"] == "no-store"
+    assert "X-Amz-Expires=900" in answer.headers["location"]
+    async with httpx.AsyncClient(trust_env=False) as browser:
+        served = await browser.get(answer.headers["location"])
+    assert served.content == PNG
+    assert served.headers["content-type"] == content_type
+    assert served.headers["content-disposition"].startswith(disposition)
+
+
+@pytest.mark.s3
+async def test_where_browsers_cannot_reach_the_store_files_come_through_the_pages(
+    kept_in_s3: str, client: httpx.AsyncClient
+) -> None:
+    context.configure(context.settings().model_copy(update={"ui_files": "through"}))
+    answer = await client.get(f"/files/{kept_in_s3}/a.png")
+    assert answer.status_code == 200
+    assert answer.content == PNG
+
+
+@pytest.mark.s3
+async def test_what_the_s3_store_does_not_have_is_not_found(kept_in_s3: str, client: httpx.AsyncClient) -> None:
+    assert kept_in_s3
+    answer = await client.get(f"/files/{'0' * 64}/a.png")
+    assert answer.status_code == 404
+    assert "location" not in answer.headers
+
+
 @pytest.mark.parametrize("name", ["png", "svg", "empty"])
 async def test_no_file_is_ever_a_page_of_this_origin(
     kept: dict[str, str], client: httpx.AsyncClient, name: str

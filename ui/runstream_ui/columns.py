@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import streamlit as st
@@ -45,6 +46,7 @@ class Described:
         return f"{_WORDS[self.aggregate]} {self.label}, {better} is better: click to sort"
 
 
+@lru_cache(maxsize=4096)
 def described(text: str) -> Described:
     """What a column's text means; a text that means nothing (an old link) is shown as it is."""
     try:

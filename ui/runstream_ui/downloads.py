@@ -1,26 +1,29 @@
-"""Artifact files over HTTP, streamed out of the object store.
+"""Artifact files over HTTP, out of the object store.
 
-`/files/<sha256>/<name>` is a download; `/images/<sha256>/<name>` shows a PNG, JPEG, GIF or WebP. Streaming through this
-process gives the file its name and works where the browser cannot reach the object store. What somebody logged is never
-a page of this origin: no content type but that of an image is ever named, `nosniff` holds it to that, and the sandbox
-policy stops scripts whatever the browser makes of the bytes.
+`/files/<sha256>/<name>` is a download; `/images/<sha256>/<name>` shows a PNG, JPEG, GIF or WebP. Out of an S3 store the
+browser fetches the bytes itself: both lead it to an address that is signed for this object, name and type, and good for
+15 minutes. Out of a directory, and where the settings ask for it, they are streamed through this process. What somebody
+logged is never a page of this origin: no content type but that of an image is ever named, `nosniff` holds it to that,
+and the sandbox policy stops scripts whatever the browser makes of the bytes.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, TypeVar
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from runstream_storage.errors import StorageError
 from runstream_ui import objects
 from runstream_ui.errors import NoSuchFile
+
+T = TypeVar("T")
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CHUNK_BYTES = 1 << 20
@@ -29,6 +32,9 @@ _SAFE = {
     "Content-Security-Policy": "sandbox; default-src 'none'",
     "Cache-Control": "private, max-age=31536000, immutable",
 }
+_BINARY = "application/octet-stream"
+# An address is a key to the object: it is kept nowhere, and told to nobody.
+_LEADING = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 
 
 def routes() -> list[Route]:
@@ -59,12 +65,16 @@ def attachment(name: str) -> str:
 
 
 async def _file(request: Request) -> Response:
+    disposition = attachment(request.path_params["name"])
+    led = await _led(request, content_type=_BINARY, disposition=disposition)
+    if led is not None:
+        return led
     opened = await _opened(request)
     if isinstance(opened, Response):
         return opened
     size, file = opened
-    headers = {"Content-Length": str(size), "Content-Disposition": attachment(request.path_params["name"]), **_SAFE}
-    return StreamingResponse(_chunks(b"", file), media_type="application/octet-stream", headers=headers)
+    headers = {"Content-Length": str(size), "Content-Disposition": disposition, **_SAFE}
+    return StreamingResponse(_chunks(b"", file), media_type=_BINARY, headers=headers)
 
 
 async def _image(request: Request) -> Response:
@@ -77,15 +87,34 @@ async def _image(request: Request) -> Response:
     if media_type is None:
         file.close()
         return PlainTextResponse("Not a PNG, JPEG, GIF or WebP picture; download it from /files/.", status_code=415)
+    led = await _led(request, content_type=media_type, disposition="inline")
+    if led is not None:
+        file.close()
+        return led
     return StreamingResponse(_chunks(head, file), media_type=media_type, headers={"Content-Length": str(size), **_SAFE})
 
 
+async def _led(request: Request, *, content_type: str, disposition: str) -> Response | None:
+    """To where the store itself serves the file; None where this process has to."""
+
+    def found(sha256: str) -> Response | None:
+        address = objects.address(sha256, content_type=content_type, disposition=disposition)
+        return None if address is None else RedirectResponse(address, status_code=307, headers=_LEADING)
+
+    return await _answered(request, found)
+
+
 async def _opened(request: Request) -> tuple[int, BinaryIO] | Response:
+    return await _answered(request, objects.open_file)
+
+
+async def _answered(request: Request, found: Callable[[str], T]) -> T | Response:
+    """What `found` makes of the sha256 in the path, in a thread; errors as answers."""
     sha256 = request.path_params["sha256"]
     if not _SHA256.fullmatch(sha256):
         return PlainTextResponse("Not the sha256 of a file: 64 hexadecimal digits.", status_code=404)
     try:
-        return await run_in_threadpool(objects.open_file, sha256)
+        return await run_in_threadpool(found, sha256)
     except NoSuchFile as missing:
         return PlainTextResponse(str(missing), status_code=404)
     except StorageError as error:

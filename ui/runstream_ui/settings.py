@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import platformdirs
 from pydantic import Field, SecretStr
@@ -19,6 +20,11 @@ class UiSettings(BaseSettings):
     )
     s3: SecretStr | None = Field(
         default=None, description="http(s)://access:secret@host:port/bucket or file:///dir; unset: file://<dir>/objects"
+    )
+    ui_files: Literal["direct", "through"] = Field(
+        default="direct",
+        description="how browsers get artifact files out of an S3 store: direct, by addresses of the store that are "
+        "good for 15 minutes, or through this process, where browsers cannot reach the store",
     )
     dir: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("runstream", appauthor=False)),

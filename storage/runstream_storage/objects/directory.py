@@ -77,7 +77,7 @@ class DirectoryStore:
     def exists(self, key: str) -> bool:
         return self._path(key).is_file()
 
-    def url(self, key: str, expires_s: int) -> str:
+    def url(self, key: str, expires_s: int, *, content_type: str = "", disposition: str = "") -> str:
         """The file's address, which does not expire; for programs on this machine."""
         return self._path(key).as_uri()
 

@@ -111,13 +111,22 @@ class S3Store:
             return False
         return True
 
-    def url(self, key: str, expires_s: int) -> str:
-        """An address that serves this object for `expires_s` seconds: at least 1, at most 7 days."""
+    def url(self, key: str, expires_s: int, *, content_type: str = "", disposition: str = "") -> str:
+        """An address that serves this object for `expires_s` seconds: at least 1, at most 7 days. The headers of its
+        answer are part of what is signed."""
         if not 1 <= expires_s <= MAX_EXPIRY_S:
             raise ObjectError(f"An address is good for 1 to {MAX_EXPIRY_S} seconds, not {expires_s}.")
+        headers: dict[str, Any] = {}
+        if content_type:
+            headers["response-content-type"] = content_type
+        if disposition:
+            headers["response-content-disposition"] = disposition
         with self._translated(check_key(key)):
             signed: str = self._client.presigned_get_object(
-                bucket_name=self.bucket, object_name=key, expires=timedelta(seconds=expires_s)
+                bucket_name=self.bucket,
+                object_name=key,
+                expires=timedelta(seconds=expires_s),
+                response_headers=headers or None,
             )
         return signed
 
