@@ -6,6 +6,7 @@ that cannot be used, QueryError when the database refuses, and Unreachable when 
 
 from runstream_storage.queries.artifacts import artifact, artifact_names, artifact_versions, run_artifacts
 from runstream_storage.queries.curves import curves
+from runstream_storage.queries.definitions import MetricDefinition, MetricDefinitions, metric_definitions
 from runstream_storage.queries.groups import groups
 from runstream_storage.queries.names import (
     attribute_values,
@@ -51,6 +52,8 @@ __all__ = [
     "Curve",
     "Curves",
     "Group",
+    "MetricDefinition",
+    "MetricDefinitions",
     "Name",
     "Project",
     "RunHeader",
@@ -73,6 +76,7 @@ __all__ = [
     "curves",
     "find_run",
     "groups",
+    "metric_definitions",
     "metric_names",
     "param_names",
     "params",
