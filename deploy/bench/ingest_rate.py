@@ -88,13 +88,18 @@ def frames(points: int) -> Iterator[tuple[bytes, bytes, int]]:
             "attempt": 0,
             "rank": 0,
             "first_seq": first,
-            "metrics": METRICS,
-            "steps": list(steps),
-            "times_us": [NOW_US + 1000 * step for step in steps],
-            "values": values.ravel().tolist(),
-            "n": [first + rows] * len(METRICS),
-            "n_nan": [0] * len(METRICS),
-            "n_inf": [0] * len(METRICS),
+            "rows": rows,
+            "blocks": [
+                {
+                    "metrics": METRICS,
+                    "steps": list(steps),
+                    "times_us": [NOW_US + 1000 * step for step in steps],
+                    "values": values.ravel().tolist(),
+                    "n": [first + rows] * len(METRICS),
+                    "n_nan": [0] * len(METRICS),
+                    "n_inf": [0] * len(METRICS),
+                }
+            ],
         }
         made += values.size
         yield run_id.encode(), events.encode("MetricFrame", event), values.size
@@ -137,7 +142,7 @@ def check(client: Client, messages: list[tuple[bytes, bytes, int]]) -> None:
     """Every value is there once, bit for bit."""
     expected = 0
     for frame in read(messages):
-        expected ^= int(np.bitwise_xor.reduce(frame.values.view(np.uint64), axis=None))
+        expected ^= int(np.bitwise_xor.reduce(frame.blocks[0].values.view(np.uint64), axis=None))
     points = sum(points for _, _, points in messages)
     found = client.query(
         "SELECT count(), uniqExact(run_id, metric, step), groupBitXor(reinterpretAsUInt64(value)) FROM points"

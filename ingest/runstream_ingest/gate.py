@@ -37,7 +37,7 @@ class Gate:
     def _is_new(self, message: Message) -> bool:
         if not isinstance(message, Frame):
             return True
-        rows = len(message.steps)
+        rows = message.rows
         if not rows:
             return True
         topic, partition = message.record.topic, message.record.partition

@@ -2,14 +2,15 @@
 
 Rows of one writer with the same metrics are one group: a matrix of metrics x rows in each column. Groups of the same
 metrics and as many rows are stacked, so that a thousand writers of one row each cost a handful of numpy calls, as one
-writer of many rows does. Large groups stand in the order of the table's sort key and metrics in the order of their bytes,
-so that ClickHouse mostly finds a block sorted and need not sort it (measured: a fifth of an insert).
+writer of many rows does. Large groups stand in the order of the table's sort key and metrics in the order of their
+bytes, so that ClickHouse mostly finds a block sorted and need not sort it (measured: a fifth of an insert).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any, cast
 
 import numpy as np
@@ -24,11 +25,14 @@ from runstream_ingest.versions import versions
 SMALL = 512
 """Groups with fewer points than this are stacked where there are many: calls would cost more than points."""
 FEW = 16
+Redone = Mapping[tuple[Origin, int], tuple[int, int]]
+"""The lowest and highest step logged again or out of order, by writer and `id` of the key set."""
+_NO_STEPS = ((1 << 63) - 1, -(1 << 63))
 _LOW_HALF = (1 << 64) - 1
 _Words = NDArray[np.uint64]
 
 
-def blocks_of(frames: Sequence[Frame]) -> tuple[Block, Block]:
+def blocks_of(frames: Sequence[Frame], redone: Redone = MappingProxyType({})) -> tuple[Block, Block]:
     """The blocks of `points` and `metric_summary`; both are empty when no frame has a point."""
     stacks = _stacked(_grouped(frames))
     projects = _Keys(sum(len(stack.groups) for stack in stacks))
@@ -37,7 +41,7 @@ def blocks_of(frames: Sequence[Frame]) -> tuple[Block, Block]:
     summary = _Summary(sum(len(stack.groups) * len(stack.keys.names) for stack in stacks), projects, metrics)
     for stack in stacks:
         values = points.add(stack)
-        summary.add(stack, values)
+        summary.add(stack, values, redone)
     return points.block(), summary.block()
 
 
@@ -265,10 +269,9 @@ class _Summary:
         self.first_us = np.empty(rows, np.int64)
         self.last_us = np.empty(rows, np.int64)
         self.counts = tuple(np.zeros(rows, np.uint64) for _ in range(3))
-        self.redo_lo = np.full(rows, np.iinfo(np.int64).max)
-        self.redo_hi = np.full(rows, np.iinfo(np.int64).min)
+        self.redo_lo, self.redo_hi = (np.full(rows, bound, np.int64) for bound in _NO_STEPS)
 
-    def add(self, stack: _Stack, values: NDArray[np.float64]) -> None:
+    def add(self, stack: _Stack, values: NDArray[np.float64], redone: Redone) -> None:
         """One row for each group and metric; `values` is G x M x R."""
         g, m, r = stack.shape
         here = slice(self._at, self._at + g * m)
@@ -295,6 +298,10 @@ class _Summary:
             step[here].reshape(g, m)[:] = steps[each, row][:, None]
             ver[here].reshape(g, m)[:] = vers[each, row][:, None]
             value[here].reshape(g, m)[:] = values[each, :, row]
+        if redone:
+            found = [redone.get((group.origin, id(group.keys)), _NO_STEPS) for group in stack.groups]
+            for column, bound in zip((self.redo_lo, self.redo_hi), np.array(found, np.int64).T, strict=True):
+                column[here].reshape(g, m)[:] = bound[:, None]
         for column, counted in zip(self.counts, stack.counts(), strict=True):
             column[here].reshape(g, m)[:] = counted
 

@@ -17,11 +17,13 @@ def version(attempt: int, time_us: int, writer: int) -> int:
     return min(attempt, 255) << 56 | min(max(time_us - EPOCH_US, 0), _LAST) << 6 | writer & 63
 
 
-def versions(attempt: int, times_us: NDArray[np.int64], writer: int) -> NDArray[np.uint64]:
-    """`version` of each time."""
+def versions(
+    attempts: NDArray[np.uint16], times_us: NDArray[np.int64], writers: NDArray[np.uint64]
+) -> NDArray[np.uint64]:
+    """`version` of each; the arrays are broadcast against one another."""
     clipped = np.clip(times_us, EPOCH_US, EPOCH_US + _LAST)
     clipped -= EPOCH_US
     clipped <<= 6
     found = cast("NDArray[np.uint64]", clipped.view(np.uint64))
-    found |= np.uint64(version(attempt, 0, writer))
+    found |= np.minimum(attempts, 255).astype(np.uint64) << np.uint64(56) | writers & np.uint64(63)
     return found

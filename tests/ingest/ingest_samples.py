@@ -17,16 +17,17 @@ NOW_US = 1_790_000_000_000_000
 TOPIC = "t.metrics"
 
 
+BLOCK_FIELDS = ("at", "metrics", "steps", "times_us", "values", "n", "n_nan", "n_inf")
+
+
 def frame_event(rows: int = 3, metrics: Sequence[str] = ("acc", "loss"), **changes: Any) -> dict[str, Any]:
-    """A MetricFrame of `rows` rows; the value of row i and metric j is i + j / 100."""
+    """A MetricFrame of one block of `rows` rows; the value of row i and metric j is i + j / 100.
+
+    `changes` are of the frame or of its block.
+    """
     first = changes.get("first_seq", 0)
-    event = {
-        "project": "demo",
-        "run_id": RUN,
-        "writer_id": 77,
-        "attempt": 0,
-        "rank": 0,
-        "first_seq": first,
+    block = {
+        "at": [],
         "metrics": list(metrics),
         "steps": [first + i for i in range(rows)],
         "times_us": [NOW_US + (first + i) * 1000 for i in range(rows)],
@@ -35,11 +36,41 @@ def frame_event(rows: int = 3, metrics: Sequence[str] = ("acc", "loss"), **chang
         "n_nan": [0] * len(metrics),
         "n_inf": [0] * len(metrics),
     }
+    block |= {name: changes.pop(name) for name in BLOCK_FIELDS if name in changes}
+    event = {
+        "project": "demo",
+        "run_id": RUN,
+        "writer_id": 77,
+        "attempt": 0,
+        "rank": 0,
+        "first_seq": first,
+        "rows": len(block["steps"]),
+        "blocks": [block],
+    }
     return {**event, **changes}
+
+
+def mixed_event(*metrics_of_rows: Sequence[str], **changes: Any) -> dict[str, Any]:
+    """A MetricFrame of one row for each of the given sets of metrics; row i has step i and the values i + j / 100."""
+    first = changes.get("first_seq", 0)
+    blocks: dict[tuple[str, ...], dict[str, Any]] = {}
+    for i, names in enumerate(metrics_of_rows):
+        block = blocks.setdefault(tuple(names), {name: [] for name in BLOCK_FIELDS})
+        block["at"].append(i)
+        block["metrics"] = list(names)
+        block["steps"].append(first + i)
+        block["times_us"].append(NOW_US + (first + i) * 1000)
+        block["values"] += [first + i + j / 100 for j in range(len(names))]
+    event = frame_event(rows=0, first_seq=first)
+    return {**event, "rows": len(metrics_of_rows), "blocks": list(blocks.values()), **changes}
 
 
 def frame(rows: int = 3, metrics: Sequence[str] = ("acc", "loss"), **changes: Any) -> bytes:
     return events.encode("MetricFrame", frame_event(rows, metrics, **changes))
+
+
+def mixed(*metrics_of_rows: Sequence[str], **changes: Any) -> bytes:
+    return events.encode("MetricFrame", mixed_event(*metrics_of_rows, **changes))
 
 
 def control(kind: str, **fields: Any) -> bytes:

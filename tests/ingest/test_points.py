@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ingest_samples import NOW_US, RUN, frame, record, uuid_number
+from ingest_samples import NOW_US, RUN, frame, mixed, new_run_id, record, uuid_number
 
 from runstream_ingest.frames import Frame, FrameReader
 from runstream_ingest.native import Block, Keyed, Parts
@@ -133,10 +133,62 @@ def test_more_metrics_than_a_byte_counts_are_told_apart() -> None:
     assert [row["metric"] for row in as_rows(points)] == metrics
 
 
-@given(st.integers(0, 65535), st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1), st.integers(0, 2**63 - 1))
-def test_versions_of_an_array_are_the_versions_of_its_times(attempt: int, times: list[int], writer: int) -> None:
-    expected = [version(attempt, time_us, writer) for time_us in times]
-    assert versions(attempt, np.array(times, np.int64), writer).tolist() == expected
+def test_rows_of_several_key_sets_keep_their_values() -> None:
+    (found,) = read(mixed(("loss",), ("acc", "loss"), ("loss",), first_seq=5))
+    points, summary = blocks_of([found])
+    rows = sorted((row["metric"], row["step"], row["value"], row["ts_us"]) for row in as_rows(points))
+    assert rows == [
+        ("acc", 6, 6.0, NOW_US + 6000),
+        ("loss", 5, 5.0, NOW_US + 5000),
+        ("loss", 6, 6.01, NOW_US + 6000),
+        ("loss", 7, 7.0, NOW_US + 7000),
+    ]
+    assert sorted((row["metric"], row["last"][1]) for row in as_rows(summary)) == [("acc", 6), ("loss", 6), ("loss", 7)]
+
+
+def test_many_small_writers_give_the_rows_that_each_gives_alone() -> None:
+    sets = [["loss"], ["b", "a", "c"], ["a", "b", "c"]]
+    frames = read(
+        *(
+            frame(
+                rows=1 + i % 3,
+                metrics=sets[i % len(sets)],
+                run_id=new_run_id(),
+                writer_id=1 + i,
+                attempt=i % 300,
+                rank=i % 5,
+                project=f"p{i % 4}",
+                **({"n": [], "n_nan": [], "n_inf": []} if i % 7 == 0 else {}),
+            )
+            for i in range(90)
+        )
+    )
+    frames += read(*(frame(rows=2, metrics=["loss"], first_seq=5 * i, run_id=OTHER, rank=9) for i in range(3)))
+    frames += read(frame(rows=1000, run_id=OTHER))
+    together, alone = blocks_of(frames), [blocks_of([one]) for one in frames[:90]]
+    alone += [blocks_of(frames[90:93]), blocks_of(frames[93:])]
+    for table in (0, 1):
+        expected = [repr(row) for pair in alone for row in as_rows(pair[table])]
+        assert sorted(repr(row) for row in as_rows(together[table])) == sorted(expected)
+
+
+def test_steps_in_disorder_stand_in_the_summary() -> None:
+    first, second = read(frame(rows=3), frame(rows=2, metrics=["x"], first_seq=3))
+    _, summary = blocks_of([first, second], {(first.origin, id(first.blocks[0].keys)): (-5, 7)})
+    found = {row["metric"]: (row["redo_lo"], row["redo_hi"]) for row in as_rows(summary)}
+    assert found == {"acc": (-5, 7), "loss": (-5, 7), "x": (2**63 - 1, -(2**63))}
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 65535), st.integers(0, 2**63 - 1)), min_size=1, max_size=5),
+    st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1),
+)
+def test_versions_of_arrays_are_the_versions_of_their_times(who: list[tuple[int, int]], times: list[int]) -> None:
+    attempts = np.array([attempt for attempt, _ in who], np.uint16)
+    writers = np.array([writer for _, writer in who], np.uint64)
+    expected = [[version(attempt, time_us, writer) for time_us in times] for attempt, writer in who]
+    found = versions(attempts[:, None], np.array([times] * len(who), np.int64), writers[:, None])
+    assert found.tolist() == expected
 
 
 def test_a_version_orders_by_attempt_then_time() -> None:

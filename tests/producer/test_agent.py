@@ -103,7 +103,8 @@ async def test_a_restart_sends_the_same_rows_with_the_same_sequences(
         await until(lambda: len(second.rows()) == 1000)
     assert [row[:2] for row in second.rows()] == [row[:2] for row in first.rows()]
     _, frame = events.decode([m.value for m in second.messages if m.topic.endswith("metrics")][-1])
-    assert (frame["n"], frame["n_nan"]) == ([1000], [1])
+    (block,) = frame["blocks"]
+    assert (block["n"], block["n_nan"]) == ([1000], [1])
 
 
 async def test_counts_go_on_after_a_restart(tmp_path: Path) -> None:
@@ -117,7 +118,8 @@ async def test_counts_go_on_after_a_restart(tmp_path: Path) -> None:
     async with running(agent_for(tmp_path, again)):
         await until(lambda: again.rows())
     _, frame = events.decode(again.messages[-1].value)
-    assert (frame["first_seq"], frame["n"], frame["n_nan"], frame["n_inf"]) == (10, [11], [1], [10])
+    (block,) = frame["blocks"]
+    assert (frame["first_seq"], block["n"], block["n_nan"], block["n_inf"]) == (10, [11], [1], [10])
     assert again.kinds() == []
     spool.writer.abandon()
 

@@ -7,7 +7,8 @@ from runstream.spool import Position
 
 def frame(first_seq: int, rows: int = 1, metrics: tuple[str, ...] = ("loss",)) -> Frame:
     end = Position(1, 100 * (first_seq + rows), first_seq + rows, 0)
-    return Frame(b"", metrics, first_seq, rows, {"loss": (1, 0)} if first_seq == 0 else {}, end)
+    not_finite = {"loss": (1, 0)} if first_seq == 0 else {}
+    return Frame(b"", first_seq, rows, rows * len(metrics), {metrics: (rows, not_finite)}, end)
 
 
 def test_the_place_moves_only_over_what_is_acknowledged() -> None:

@@ -24,7 +24,8 @@ HEADER = {
     "attempt": 0,
     "rank": 0,
 }
-FRAME = {**HEADER, "first_seq": 0, "metrics": ["loss"], "steps": [0], "times_us": [1], "values": [0.5]}
+BLOCK = {"metrics": ["loss"], "steps": [0], "times_us": [1], "values": [0.5]}
+FRAME = {**HEADER, "first_seq": 0, "rows": 1, "blocks": [BLOCK]}
 BEAT = {**HEADER, "seq": -1, "time_us": 1}
 
 
@@ -115,7 +116,7 @@ def test_an_old_message_reads_with_the_defaults_of_a_newer_schema() -> None:
     new["fields"].append({"name": "note", "type": "string", "default": "none"})
     both = events.Registry([("MetricFrame", 1, old), ("MetricFrame", 2, new)])
     kind, event = both.decode(events.encode("MetricFrame", FRAME))
-    assert (kind, event["note"], event["steps"]) == ("MetricFrame", "none", [0])
+    assert (kind, event["note"], event["rows"]) == ("MetricFrame", "none", 1)
     assert both.decode(both.encode("MetricFrame", {**FRAME, "note": "x"}))[1]["note"] == "x"
     with pytest.raises(errors.UnknownSchema):
         events.decode(both.encode("MetricFrame", FRAME))
@@ -123,14 +124,14 @@ def test_an_old_message_reads_with_the_defaults_of_a_newer_schema() -> None:
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -0.0, 5e-324, -2.2e-308, 1.7976931348623157e308])
 def test_every_float_survives_bit_for_bit(value: float) -> None:
-    _, event = events.decode(events.encode("MetricFrame", {**FRAME, "values": [value]}))
-    assert bits(event["values"][0]) == bits(value)
+    _, event = events.decode(events.encode("MetricFrame", {**FRAME, "blocks": [{**BLOCK, "values": [value]}]}))
+    assert bits(event["blocks"][0]["values"][0]) == bits(value)
 
 
 def test_a_nan_payload_survives() -> None:
     payload = struct.unpack("<d", bytes.fromhex("efbeadde0000f87f"))[0]
-    _, event = events.decode(events.encode("MetricFrame", {**FRAME, "values": [payload]}))
-    assert bits(event["values"][0]).hex() == "efbeadde0000f87f"
+    _, event = events.decode(events.encode("MetricFrame", {**FRAME, "blocks": [{**BLOCK, "values": [payload]}]}))
+    assert bits(event["blocks"][0]["values"][0]).hex() == "efbeadde0000f87f"
 
 
 @pytest.mark.parametrize("data", [b"", b"\xc3", b"\xc3\x01\x00", b"{}", b"\x00" * 40])
@@ -171,11 +172,11 @@ def varint(value: int) -> bytes:
 
 
 @pytest.mark.parametrize("count", [2**60, -(2**60), 2**63 - 1, -(2**63)])
-@pytest.mark.parametrize("field", ["metrics", "steps", "values"])
+@pytest.mark.parametrize("field", ["blocks", "at", "metrics", "steps", "values"])
 def test_a_hostile_array_length_costs_nothing(count: int, field: str) -> None:
-    empty = {**FRAME, "metrics": [], "steps": [], "times_us": [], "values": []}
+    empty = {**FRAME, "blocks": [{"metrics": [], "steps": [], "times_us": [], "values": []}]}
     good = events.encode("MetricFrame", empty)
-    place = len(good) - {"metrics": 7, "steps": 6, "values": 4}[field]
+    place = len(good) - {"blocks": 10, "at": 9, "metrics": 8, "steps": 7, "values": 5}[field]
     with pytest.raises((errors.EventTruncated, errors.EventUnreadable)):
         events.decode(good[:place] + varint(count) + b"\x10" * 8)
 
@@ -198,7 +199,7 @@ def test_no_damage_raises_anything_but_an_event_error(path: Path, data: st.DataO
         ("Heartbeat", {**BEAT, "extra": 1}),
         ("Heartbeat", {**BEAT, "time_us": "now"}),
         ("Heartbeat", {**BEAT, "time_us": 2**63}),
-        ("MetricFrame", {**FRAME, "values": ["x"]}),
+        ("MetricFrame", {**FRAME, "blocks": [{**BLOCK, "values": ["x"]}]}),
         ("Attributes", {**BEAT, "values": None}),
     ],
 )

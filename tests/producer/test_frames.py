@@ -4,6 +4,7 @@ import math
 import struct
 import uuid
 from array import array
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from runstream import events, frames
 from runstream.frames import FrameBuilder
 from runstream.spool import Position, SegmentHeader
-from runstream.spool_reader import RowBlock
+from runstream.spool_reader import MixedRows, RowBlock, RowPart
 
 RUN = uuid.UUID("019a0000-0000-7000-8000-000000000001")
 NOW_US = 1_764_000_000_000_000
@@ -46,16 +47,68 @@ def block(metrics: tuple[str, ...], first_seq: int, rows: list[list[float]], ste
     return RowBlock(metrics, first_seq, n, steps, times, values, Position(1, 100 + first_seq + n, first_seq + n, 0))
 
 
-def built(blocks: list[RowBlock], builder: FrameBuilder | None = None) -> list[frames.Frame]:
+def built(blocks: Sequence[RowBlock | MixedRows], builder: FrameBuilder | None = None) -> list[frames.Frame]:
     builder = builder or FrameBuilder(header(), {})
     found = [frame for one in blocks if (frame := builder.add(one))]
     last = builder.flush()
     return [*found, last] if last else found
 
 
-def reference(frame: frames.Frame, blocks: list[RowBlock], counts: dict[str, tuple[int, int, int]]) -> bytes:
-    rows = [one for one in blocks if frame.first_seq <= one.first_seq < frame.first_seq + frame.rows]
-    cumulative = [counts[metric] for metric in frame.metrics]
+Row = tuple[int, tuple[str, ...], int, int, bytes]
+"""Sequence, metrics, step, time and values of a row."""
+
+
+def rows_of(read: RowBlock | MixedRows) -> list[Row]:
+    if isinstance(read, RowBlock):
+        read = MixedRows(read.first_seq, read.n, (part_of(read, list(range(read.n))),), read.last_us, read.end)
+    found = []
+    for part in read.parts:
+        width = 8 * len(part.metrics)
+        for i, at in enumerate(part.at):
+            values = part.values[i * width : (i + 1) * width]
+            found.append((read.first_seq + at, part.metrics, part.steps[i], part.times_us[i], values))
+    return sorted(found)
+
+
+def part_of(one: RowBlock, at: list[int]) -> RowPart:
+    return RowPart(one.metrics, at, one.steps, one.times_us, one.values)
+
+
+def mixed(blocks: list[RowBlock]) -> MixedRows:
+    """The rows of consecutive blocks as the reader gives those of alternating key sets."""
+    rows = [row for one in blocks for row in rows_of(one)]
+    first = rows[0][0]
+    parts = []
+    for metrics in dict.fromkeys(row[1] for row in rows):
+        mine = [row for row in rows if row[1] == metrics]
+        at, steps, times = ([row[place] for row in mine] for place in (0, 2, 3))
+        values = b"".join(row[4] for row in mine)
+        parts.append(RowPart(metrics, [seq - first for seq in at], steps, times, values))
+    return MixedRows(first, len(rows), tuple(parts), rows[-1][3], blocks[-1].end)
+
+
+def reference(
+    frame: frames.Frame, read: Sequence[RowBlock | MixedRows], counts: dict[str, tuple[int, int, int]]
+) -> bytes:
+    """The frame as fastavro writes it; `counts` are those through its last row."""
+    rows = [row for one in read for row in rows_of(one) if 0 <= row[0] - frame.first_seq < frame.rows]
+    sets = dict.fromkeys(part.metrics for one in read for part in parts_of(one, frame))
+    blocks = []
+    for metrics in sets:
+        mine = [row for row in rows if row[1] == metrics]
+        cumulative = [counts[metric] for metric in metrics]
+        blocks.append(
+            {
+                "at": [row[0] - frame.first_seq for row in mine] if len(sets) > 1 else [],
+                "metrics": list(metrics),
+                "steps": [row[2] for row in mine],
+                "times_us": [row[3] for row in mine],
+                "values": [value for row in mine for value in array("d", row[4])],
+                "n": [count[0] for count in cumulative],
+                "n_nan": [count[1] for count in cumulative],
+                "n_inf": [count[2] for count in cumulative],
+            }
+        )
     event = {
         "project": "größe",
         "run_id": str(RUN),
@@ -63,45 +116,49 @@ def reference(frame: frames.Frame, blocks: list[RowBlock], counts: dict[str, tup
         "attempt": 2,
         "rank": 3,
         "first_seq": frame.first_seq,
-        "metrics": list(frame.metrics),
-        "steps": [step for one in rows for step in one.steps],
-        "times_us": [time for one in rows for time in one.times_us],
-        "values": [value for one in rows for value in array("d", one.values)],
-        "n": [count[0] for count in cumulative],
-        "n_nan": [count[1] for count in cumulative],
-        "n_inf": [count[2] for count in cumulative],
+        "rows": frame.rows,
+        "blocks": blocks,
     }
     return events.encode("MetricFrame", event)
 
 
-def counted(counts: dict[str, tuple[int, int, int]], one: RowBlock) -> None:
-    values = array("d", one.values)
-    for place, metric in enumerate(one.metrics):
-        column = values[place :: len(one.metrics)]
-        n, nan, inf = counts.get(metric, (0, 0, 0))
-        counts[metric] = (n + len(column), nan + sum(map(math.isnan, column)), inf + sum(map(math.isinf, column)))
+def parts_of(read: RowBlock | MixedRows, frame: frames.Frame) -> Sequence[RowBlock | RowPart]:
+    if not frame.first_seq <= read.first_seq < frame.first_seq + frame.rows:
+        return ()
+    return read.parts if isinstance(read, MixedRows) else (read,)
+
+
+def counted(counts: dict[str, tuple[int, int, int]], read: RowBlock | MixedRows) -> None:
+    for _, metrics, _, _, values in rows_of(read):
+        for metric, value in zip(metrics, array("d", values), strict=True):
+            n, nan, inf = counts.get(metric, (0, 0, 0))
+            counts[metric] = (n + 1, nan + math.isnan(value), inf + math.isinf(value))
 
 
 doubles = st.integers(0, 2**64 - 1).map(lambda bits: struct.unpack("<d", struct.pack("<Q", bits))[0]) | st.floats()
 
 
 @st.composite
-def row_blocks(draw: st.DrawFn) -> list[RowBlock]:
+def row_blocks(draw: st.DrawFn) -> list[RowBlock | MixedRows]:
     key_sets = [("loss",), ("loss", "acc"), ("größe", "x" * 300, "a/b")]
-    out: list[RowBlock] = []
+    out: list[RowBlock | MixedRows] = []
     seq = draw(st.integers(0, 2**40))
     for _ in range(draw(st.integers(1, 6))):
-        metrics = draw(st.sampled_from(key_sets))
-        n = draw(st.integers(1, 5))
-        rows = [[draw(doubles) for _ in metrics] for _ in range(n)]
-        out.append(block(metrics, seq, rows, draw(st.integers(-(2**62), 2**62))))
-        seq += n
+        blocks: list[RowBlock] = []
+        for _ in range(draw(st.sampled_from([1, 1, 2, 4]))):
+            metrics = draw(st.sampled_from(key_sets))
+            n = draw(st.integers(1, 5))
+            rows = [[draw(doubles) for _ in metrics] for _ in range(n)]
+            blocks.append(block(metrics, seq, rows, draw(st.integers(-(2**62), 2**62))))
+            seq += n
+        out.append(blocks[0] if len(blocks) == 1 else mixed(blocks))
+        seq += draw(st.sampled_from([0, 0, 0, 7]))
     return out
 
 
 @given(row_blocks())
 @settings(max_examples=150, deadline=None)
-def test_frames_are_the_bytes_that_fastavro_writes(blocks: list[RowBlock]) -> None:
+def test_frames_are_the_bytes_that_fastavro_writes(blocks: list[RowBlock | MixedRows]) -> None:
     counts: dict[str, tuple[int, int, int]] = {}
     done = 0
     for frame in built(blocks):
@@ -126,10 +183,25 @@ def test_blocks_with_the_same_metrics_share_a_frame() -> None:
     assert [(frame.first_seq, frame.rows) for frame in found] == [(0, 100)]
 
 
-def test_a_frame_ends_where_the_metrics_change() -> None:
-    found = built([block(("loss",), 0, [[1.0]]), block(("acc",), 1, [[1.0]]), block(("loss",), 2, [[1.0]])])
-    assert [frame.metrics for frame in found] == [("loss",), ("acc",), ("loss",)]
-    assert events.decode(found[2].value)[1]["n"] == [2]
+def test_key_sets_that_alternate_share_a_frame() -> None:
+    (found,) = built([block(("loss",) if seq % 2 else ("acc",), seq, [[1.0]]) for seq in range(100)])
+    _, event = events.decode(found.value)
+    assert [(one["metrics"], one["at"], one["n"]) for one in event["blocks"]] == [
+        (["acc"], list(range(0, 100, 2)), [50]),
+        (["loss"], list(range(1, 100, 2)), [50]),
+    ]
+
+
+def test_a_metric_of_several_key_sets_is_counted_over_all_of_them() -> None:
+    one = mixed([block(("loss",), 0, [[1.0]]), block(("loss", "acc"), 1, [[math.nan, 1.0]])])
+    (found,) = built([one])
+    _, event = events.decode(found.value)
+    assert [(one["n"], one["n_nan"]) for one in event["blocks"]] == [([2], [1]), ([2, 1], [1, 0])]
+
+
+def test_a_frame_has_few_key_sets() -> None:
+    found = built([block((f"m{seq}",), seq, [[1.0]]) for seq in range(2 * frames.MAX_KEY_SETS)])
+    assert [frame.rows for frame in found] == [frames.MAX_KEY_SETS] * 2
 
 
 def test_a_frame_ends_where_rows_are_missing() -> None:
@@ -139,8 +211,12 @@ def test_a_frame_ends_where_rows_are_missing() -> None:
 
 def test_a_frame_keeps_to_its_limits() -> None:
     few = [block(("loss",), seq * 10_000, [[1.0]] * 10_000) for seq in range(10)]
+    many: list[MixedRows] = []
     wide = [block(tuple(f"m{i}" for i in range(100)), seq * 300, [[1.0] * 100] * 300) for seq in range(10)]
-    for blocks in (few, wide):
+    for at in range(10):
+        long_names = tuple(f"{'x' * 500}{at}{i}" for i in range(200))
+        many.append(mixed([block(long_names, 2 * at, [[1.0] * 200]), block(("loss",), 2 * at + 1, [[1.0]])]))
+    for blocks in (few, wide, many):
         found = built(blocks)
         assert len(found) > 1
         assert all(frame.points <= frames.MAX_VALUES and len(frame.value) <= frames.MAX_BYTES for frame in found)
@@ -150,8 +226,9 @@ def test_counts_go_on_from_those_of_the_cursor() -> None:
     builder = FrameBuilder(header(), {"loss": (10, 2, 1)})
     (frame,) = built([block(("loss",), 10, [[math.nan], [math.inf], [-math.inf], [0.0]])], builder)
     _, event = events.decode(frame.value)
-    assert (event["n"], event["n_nan"], event["n_inf"]) == ([14], [3], [3])
-    assert frame.not_finite == {"loss": (1, 2)}
+    (one,) = event["blocks"]
+    assert (one["n"], one["n_nan"], one["n_inf"]) == ([14], [3], [3])
+    assert frame.counted == {("loss",): (4, {"loss": (1, 2)})}
 
 
 def test_a_sum_that_overflows_counts_no_infinity() -> None:

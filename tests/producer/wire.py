@@ -21,7 +21,8 @@ from runstream.agent import Agent
 from runstream.errors import MessageRefused
 from runstream.messages import Message
 from runstream.settings import Settings
-from runstream.spool_writer import KeySet, SpoolWriter
+from runstream.spool_records import KeySet
+from runstream.spool_writer import SpoolWriter
 
 FILES = {"model.pt": b"weights" * 1000, "sub/config.json": b"{}"}
 DYING = """
@@ -137,11 +138,15 @@ def rows_of(values: list[bytes]) -> list[tuple[int, int, dict[str, float]]]:
     for value in values:
         kind, frame = events.decode(value)
         assert kind == "MetricFrame"
-        width = len(frame["metrics"])
-        doubles = array("d", frame["values"])
-        for i, step in enumerate(frame["steps"]):
-            row = dict(zip(frame["metrics"], doubles[i * width : (i + 1) * width], strict=True))
-            out.append((frame["first_seq"] + i, step, row))
+        found = {}
+        for block in frame["blocks"]:
+            width = len(block["metrics"])
+            doubles = array("d", block["values"])
+            for i, (at, step) in enumerate(zip(block["at"] or range(frame["rows"]), block["steps"], strict=True)):
+                row = dict(zip(block["metrics"], doubles[i * width : (i + 1) * width], strict=True))
+                found[at] = (frame["first_seq"] + at, step, row)
+        assert sorted(found) == list(range(frame["rows"]))
+        out += [found[at] for at in sorted(found)]
     return out
 
 

@@ -6,14 +6,10 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from runstream.frames import Counts, Frame, add_counts
+from runstream.frames import Counted, Counts, Frame, add_counts
 from runstream.spool import Position
 
 COMPACT_EVERY = 256
-
-
-Rows = tuple[int, Mapping[str, tuple[int, int]]]
-"""Rows of one set of metrics, and the (NaN, infinite) values among them, of metrics that have any."""
 
 
 @dataclass(slots=True, eq=False)
@@ -21,7 +17,7 @@ class Entry:
     """One message: the spool up to `end` is dealt with once it and all before it are acknowledged."""
 
     end: Position
-    rows: dict[tuple[str, ...], Rows] = field(default_factory=dict)
+    rows: dict[tuple[str, ...], Counted] = field(default_factory=dict)
     """Per set of metrics, not per metric: a frame of one row may have thousands."""
     done: bool = False
 
@@ -59,7 +55,7 @@ class Ledger:
         return len(self._entries)
 
     def add_frame(self, frame: Frame) -> Entry:
-        return self._add(Entry(frame.end, {frame.metrics: (frame.rows, frame.not_finite)}))
+        return self._add(Entry(frame.end, dict(frame.counted)))
 
     def add_event(self, end: Position) -> Entry:
         return self._add(Entry(end))

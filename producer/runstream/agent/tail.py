@@ -20,7 +20,7 @@ from runstream.errors import EventNotEncodable, MessageRefused, SpoolError, Spoo
 from runstream.frames import Frame, FrameBuilder
 from runstream.spool import Position, delete_acknowledged, delete_spool
 from runstream.spool_cursor import Cursor
-from runstream.spool_reader import EventRecord, RowBlock, SpoolReader
+from runstream.spool_reader import EventRecord, MixedRows, RowBlock, SpoolReader
 
 log = logging.getLogger("runstream.agent")
 READ_BYTES = 640 * 1024
@@ -107,16 +107,16 @@ class Tail:
                 self._alive_us = time.time_ns() // 1000
         start = before = self.reader.position
         damaged = len(self.reader.damaged_segments)
-        records = self.reader.read(self._chunk)
+        records = self.reader.read_mixed(self._chunk)
         for number in self.reader.damaged_segments[damaged:]:
             log.error("writer=%s segment=%d is damaged; its rest is lost", self.directory, number)
         for record in records:
-            if isinstance(record, RowBlock):
-                self._alive_us = max(self._alive_us, record.times_us[-1])
-                self._take_rows(record)
-            else:
+            if isinstance(record, EventRecord):
                 self._alive_us = max(self._alive_us, record.time_us)
                 self._take_event(record, before)
+            else:
+                self._alive_us = max(self._alive_us, record.last_us)
+                self._take_rows(record)
             before = record.end
         if self._builder.pending_values and now - self._flushed_at >= MERGE_S:
             self._flush_rows(now)
@@ -142,8 +142,8 @@ class Tail:
         """Bytes in memory that wait here, besides those in flight."""
         return self._builder.pending_bytes + self._control_bytes
 
-    def _take_rows(self, block: RowBlock) -> None:
-        frame = self._builder.add(block)
+    def _take_rows(self, rows: RowBlock | MixedRows) -> None:
+        frame = self._builder.add(rows)
         if frame is not None:
             self._send_frame(frame)
 
