@@ -149,7 +149,20 @@ def fill(
     if runs:
         _metrics(client, project, created[min(with_points, runs) - 1], extra_metrics, steps)
     client.close()
+    for run_id in ids[:1]:
+        define_metric(url, project, str(run_id), "*/acc", goal="maximize")
+        define_metric(url, project, str(run_id), "*/loss", goal="minimize", unit="nats")
     return Filled(project, [str(run_id) for run_id in ids])
+
+
+def define_metric(
+    url: str, project: str, run_id: str, pattern: str, *, goal: str = "", x_axis: str = "", unit: str = ""
+) -> None:
+    client = connect(url)
+    row = [project, run_id, pattern, x_axis, [], goal, 0, unit, 7]
+    columns = ["project", "run_id", "pattern", "x_axis", "summary", "goal", "hidden", "unit", "ver"]
+    client.insert("metric_defs", [row], column_names=columns)
+    client.close()
 
 
 def add_artifact(

@@ -6,21 +6,21 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 import streamlit as st
 
 from runstream_storage.errors import FilterError
 from runstream_storage.filters.columns import metric_column, param_column
 from runstream_storage.filters.parser import parse_column
+from runstream_storage.queries import MetricDefinition, MetricDefinitions
 from runstream_ui import data, urls
 
 AGGREGATES = ("last", "min", "max", "first", "count")
-Goal = Literal["min", "max"]
 _DEFAULT_PARAMS = 4
 _DEFAULT_METRICS = 4
 _WORDS = {"last": "Last value of", "min": "Smallest value of", "max": "Largest value of", "first": "First value of"}
-_LOWER_IS_BETTER = re.compile(r"loss|err|mae|mse|perplexity|ppl|latency|seconds|time", re.IGNORECASE)
+_GOALS: dict[str, data.Goal] = {"minimize": "min", "maximize": "max"}
+_UNDEFINED = MetricDefinitions()
 _LAST = 3
 _DECISIVE = re.compile(r"acc|loss|err|f1|auc|score|reward|iou|bleu|r2|mse|mae|ppl|perplexity", re.IGNORECASE)
 _MACHINE = {"system", "gpu", "cpu", "machine"}
@@ -28,13 +28,15 @@ _MACHINE = {"system", "gpu", "cpu", "machine"}
 
 @dataclass(frozen=True)
 class Described:
-    """A column: its text, what a header calls it, and for a metric the `aggregate` and the better end (`goal`)."""
+    """A column: its text, what a header calls it, and for a metric the `aggregate`, and what its runs said of it: the
+    better end (`goal`) and its `unit`."""
 
     text: str
     label: str
     origin: str
     aggregate: str = ""
-    goal: Goal | None = None
+    goal: data.Goal | None = None
+    unit: str = ""
 
     @property
     def hint(self) -> str:
@@ -42,34 +44,46 @@ class Described:
             return f"{self.text}: click to sort"
         if self.aggregate == "count":
             return f"Number of points of {self.label}: click to sort"
-        better = "higher" if self.goal == "max" else "lower"
-        return f"{_WORDS[self.aggregate]} {self.label}, {better} is better: click to sort"
+        unit = f" in {self.unit}" if self.unit else ""
+        better = {"max": ", higher is better", "min": ", lower is better", None: ""}[self.goal]
+        return f"{_WORDS[self.aggregate]} {self.label}{unit}{better}: click to sort"
 
 
 @lru_cache(maxsize=4096)
-def described(text: str) -> Described:
+def described(text: str, definitions: MetricDefinitions = _UNDEFINED) -> Described:
     """What a column's text means; a text that means nothing (an old link) is shown as it is."""
     try:
         subject = parse_column(text)
     except FilterError:
         return Described(text, text, "")
     if subject.kind == "metric":
-        goal = None if subject.aggregate == "count" else guessed_goal(subject.name)
-        return Described(text, subject.name, subject.aggregate, subject.aggregate, goal)
+        said = definitions.of(subject.name) if subject.aggregate != "count" else MetricDefinition(subject.name)
+        return Described(text, subject.name, subject.aggregate, subject.aggregate, _GOALS.get(said.goal), said.unit)
     return Described(text, subject.name, "" if subject.kind == "attribute" else subject.kind)
 
 
-def guessed_goal(metric: str) -> Goal:
-    """`min` for what is named like a loss or an error, else `max`."""
-    return "min" if _LOWER_IS_BETTER.search(metric.rsplit("/", 1)[-1]) else "max"
+def summarised(metric: str, definitions: MetricDefinitions) -> str:
+    """The aggregate that define_metric() asked for, else the last value."""
+    said = definitions.of(metric)
+    for wanted in said.summary:
+        if wanted == "best" and said.goal:
+            return _GOALS[said.goal]
+        if wanted in AGGREGATES:
+            return wanted
+    return "last"
 
 
-def defaults(names: data.Names, varying: Sequence[str]) -> list[str]:
-    """Params that tell runs apart, and the metrics that decide: validation, then test, then training, machine last."""
+def defaults(names: data.Names, varying: Sequence[str], definitions: MetricDefinitions = _UNDEFINED) -> list[str]:
+    """Params that tell runs apart, and the metrics that decide: those with a goal first, then validation, test and
+    training, machine last."""
     params = [*varying, *(param.name for param in names.params if param.name not in set(varying))]
-    metrics = sorted(names.metrics, key=lambda metric: (_rank(metric.name), -metric.runs, metric.name))
+    said = {metric.name: definitions.of(metric.name) for metric in names.metrics}
+    metrics = sorted(
+        (metric for metric in names.metrics if not said[metric.name].hidden),
+        key=lambda metric: (not said[metric.name].goal, _rank(metric.name), -metric.runs, metric.name),
+    )
     return [param_column(name) for name in params[:_DEFAULT_PARAMS]] + [
-        metric_column(metric.name, "last") for metric in metrics[:_DEFAULT_METRICS]
+        metric_column(metric.name, summarised(metric.name, definitions)) for metric in metrics[:_DEFAULT_METRICS]
     ]
 
 
@@ -85,7 +99,7 @@ def decisive_first(metrics: Sequence[str]) -> list[str]:
 
 def of_page(project: str, names: data.Names) -> list[str]:
     """The columns that the URL names, else the default ones."""
-    return urls.get_list("cols") or defaults(names, data.varying_params(project))
+    return urls.get_list("cols") or defaults(names, data.varying_params(project), data.definitions(project))
 
 
 def chooser(names: data.Names, chosen: Sequence[str]) -> None:

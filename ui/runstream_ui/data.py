@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,7 +22,7 @@ from runstream_storage import queries
 from runstream_storage.connection import connect
 from runstream_storage.filters.columns import param_column
 from runstream_storage.filters.completion import Completion
-from runstream_storage.queries import results
+from runstream_storage.queries import MetricDefinitions, results
 from runstream_storage.queries.results import (
     ArtifactLink,
     ArtifactName,
@@ -44,12 +45,18 @@ from runstream_ui.errors import NoServer
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
+
+Goal = Literal["min", "max"]
 _LIVE_S = 3
+_LISTED_S = 10
 _FINAL_S = 600
 _NAMES = 2_000
 _MARKS = 200
 _SAMPLED_PARAMS = 24
 _SAMPLED_RUNS = 100
+
+# Questions that wait for the database, not for the interpreter.
+_asking = ThreadPoolExecutor(8, thread_name_prefix="runstream-ui-ask")
 
 
 @dataclass(frozen=True)
@@ -79,27 +86,45 @@ def _connected(url: str) -> Client:
     return connect(url)
 
 
-@st.cache_data(ttl=_LIVE_S, show_spinner=False)
+def warm_up() -> None:
+    """Ask what every first page asks."""
+    for project in projects()[:1]:
+        names(project.name)
+        varying_params(project.name)
+        definitions(project.name)
+
+
+@st.cache_data(ttl=_LISTED_S, show_spinner=False)
 def projects() -> list[Project]:
     return queries.projects(client())
 
 
-@st.cache_data(ttl=10, show_spinner=False, max_entries=64)
+@st.cache_data(ttl=30, show_spinner=False, max_entries=64)
 def names(project: str) -> Names:
     server = client()
-    return Names(
-        params=tuple(queries.param_names(server, [project], limit=_NAMES)),
-        metrics=tuple(queries.metric_names(server, [project], limit=_NAMES)),
-        tags=tuple(queries.tag_names(server, [project], limit=_NAMES)),
+    params, metrics, tags = (
+        _asking.submit(ask, server, [project], limit=_NAMES)
+        for ask in (queries.param_names, queries.metric_names, queries.tag_names)
     )
+    return Names(params=tuple(params.result()), metrics=tuple(metrics.result()), tags=tuple(tags.result()))
 
 
 @st.cache_data(ttl=_LIVE_S, show_spinner=False, max_entries=256)
 def runs(
-    project: str, where: str, columns: tuple[str, ...], sort: str, descending: bool, limit: int, offset: int
-) -> RunsPage:
-    return queries.runs(
-        client(),
+    project: str,
+    where: str,
+    columns: tuple[str, ...],
+    sort: str,
+    descending: bool,
+    limit: int,
+    offset: int,
+    best_of: tuple[str, Goal] | None = None,
+) -> tuple[RunsPage, Best | None]:
+    """A page of the runs table, and with `best_of` (a column and its better end) the best of all that match."""
+    server = client()
+    best = best_of and _asking.submit(queries.best, server, [project], best_of[0], goal=best_of[1], filter=where)
+    page = queries.runs(
+        server,
         [project],
         filter=where,
         columns=columns,
@@ -108,6 +133,7 @@ def runs(
         limit=limit,
         offset=offset,
     )
+    return page, best.result() if best else None
 
 
 @st.cache_data(ttl=60, show_spinner=False, max_entries=64)
@@ -120,9 +146,10 @@ def varying_params(project: str) -> list[str]:
     return [name for column, name in known.items() if len({repr(row.values.get(column)) for row in rows}) > 1]
 
 
-@st.cache_data(ttl=_LIVE_S, show_spinner=False, max_entries=256)
-def best(project: str, where: str, column: str, goal: Literal["min", "max"]) -> Best | None:
-    return queries.best(client(), [project], column, goal=goal, filter=where)
+@st.cache_data(ttl=30, show_spinner=False, max_entries=64)
+def definitions(project: str, run_ids: tuple[str, ...] = ()) -> MetricDefinitions:
+    """What these runs, or all runs of the project, said of their metrics with define_metric()."""
+    return queries.metric_definitions(client(), project, run_ids)
 
 
 @st.cache_data(ttl=30, show_spinner=False, max_entries=512)
@@ -146,7 +173,7 @@ def run(project: str, run_id: str) -> RunHeader | None:
 
 def newest_run(project: str) -> str:
     """The id of the run that started last; empty while there is none."""
-    rows = runs(project, "", (), "created", True, 1, 0).rows
+    rows = runs(project, "", (), "created", True, 1, 0)[0].rows
     return rows[0].run_id if rows else ""
 
 

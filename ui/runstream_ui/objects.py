@@ -11,7 +11,6 @@ from runstream_storage.errors import ObjectNotFound
 from runstream_ui import context
 from runstream_ui.errors import NoSuchFile
 
-
 ADDRESS_S = 900
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import socket
 import threading
@@ -92,9 +93,13 @@ def _apply_options(*, host: str, port: int) -> None:
 
 
 def _warm_up() -> None:
-    """What the first page would import, while nobody waits for it."""
+    """What the first page would import and ask, while nobody waits for it."""
     for module in ("pandas", "pyarrow", "clickhouse_connect", "lark", "runstream_storage.queries"):
         importlib.import_module(module)
+    from runstream_ui import data
+
+    with contextlib.suppress(Exception):  # the first visitor is told what is wrong
+        data.warm_up()
 
 
 def _dotted(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -45,7 +45,8 @@ def page() -> None:
 def _chooser(project: str, runs: Sequence[RunRow]) -> None:
     """The runs that are compared, and those that could be: the newest ones."""
     chosen = {run.run_id: run.name for run in runs}
-    offered = chosen | {run.run_id: run.name for run in data.runs(project, "", (), "created", True, _OFFERED, 0).rows}
+    newest, _ = data.runs(project, "", (), "created", True, _OFFERED, 0)
+    offered = chosen | {run.run_id: run.name for run in newest.rows}
     labels = formats.unique_labels(offered)
     st.session_state["compared"] = list(chosen)
     st.multiselect(

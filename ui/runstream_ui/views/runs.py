@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from runstream_storage.errors import FilterError
+from runstream_storage.queries import Best, MetricDefinitions
 from runstream_storage.queries.results import RunRow, RunsPage
 from runstream_ui import columns, data, formats, frame, urls
+from runstream_ui.columns import described
 from runstream_ui.markup import in_html
 from runstream_ui.palette import run_colour, state_colour
 from runstream_ui.widgets import empty
@@ -53,12 +55,16 @@ def _runs(project: str, where: str, chosen: Sequence[str]) -> None:
     sort = urls.get("sort", "-created")
     size = urls.get_int("size", _DEFAULT_SIZE, 1, _PAGE_SIZES[-1])
     number = urls.get_int("page", 1, 1, 1_000_000)
+    definitions = data.definitions(project)
+    goal = next(
+        (column for text in (sort.removeprefix("-"), *chosen) if (column := described(text, definitions)).goal), None
+    )
     try:
-        answer = _answer(project, where, chosen, sort, size, number)
+        answer, best = _answer(project, where, chosen, sort, size, number, goal)
     except FilterError as error:
         show_error(error)
         where = st.session_state.get("good-filter", "")
-        answer = _answer(project, where, chosen, sort, size, number)
+        answer, best = _answer(project, where, chosen, sort, size, number, goal)
     else:
         st.session_state["good-filter"] = where
     if answer.total == 0:
@@ -66,13 +72,13 @@ def _runs(project: str, where: str, chosen: Sequence[str]) -> None:
         return
     selected = urls.get_list("sel")
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="summary-row"):
-        st.html(_summary(project, answer, where, sort.removeprefix("-"), chosen), width="stretch")
+        st.html(_summary(project, answer, where, goal, best), width="stretch")
         _actions(project, selected)
     if not answer.matched:
         empty.no_match(answer.total)
         return
     table(
-        _columns(sort, chosen, answer.rows),
+        _columns(sort, chosen, answer.rows, definitions),
         [_row(project, run, chosen) for run in answer.rows],
         key="runs-table",
         label=f"Runs of {project}",
@@ -85,9 +91,12 @@ def _runs(project: str, where: str, chosen: Sequence[str]) -> None:
     _paging(answer.matched, size, number)
 
 
-def _answer(project: str, where: str, chosen: Sequence[str], sort: str, size: int, number: int) -> RunsPage:
-    descending = sort.startswith("-")
-    return data.runs(project, where, tuple(chosen), sort.removeprefix("-"), descending, size, (number - 1) * size)
+def _answer(
+    project: str, where: str, chosen: Sequence[str], sort: str, size: int, number: int, goal: columns.Described | None
+) -> tuple[RunsPage, Best | None]:
+    descending, first = sort.startswith("-"), (number - 1) * size
+    best_of = (goal.text, goal.goal) if goal and goal.goal else None
+    return data.runs(project, where, tuple(chosen), sort.removeprefix("-"), descending, size, first, best_of)
 
 
 @st.fragment(key="runs-charts")
@@ -102,7 +111,7 @@ def _charts(project: str) -> None:
     metric_sections(project, runs, key="runs", overlay=True)
 
 
-def _summary(project: str, answer: RunsPage, where: str, sort: str, chosen: Sequence[str]) -> str:
+def _summary(project: str, answer: RunsPage, where: str, goal: columns.Described | None, best: Best | None) -> str:
     if where:
         parts = [f"<b>{formats.count(answer.matched)}</b> of {formats.plural(answer.total, 'run')}"]
     else:
@@ -110,14 +119,11 @@ def _summary(project: str, answer: RunsPage, where: str, sort: str, chosen: Sequ
     running = next((entry.running for entry in data.projects() if entry.name == project), 0)
     if running:
         parts.append(f"{formats.count(running)} running")
-    column = next((column for column in map(columns.described, (sort, *chosen)) if column.goal), None)
-    if column is not None and column.goal is not None:
-        best = data.best(project, where, column.text, column.goal)
-        if best is not None:
-            parts.append(
-                f'best {in_html(column.label)} <b title="{formats.exact(best.value)}">{formats.number(best.value)}</b> '
-                f'by <span title="{in_html(best.run_name)}">{in_html(formats.middle_cut(best.run_name, 28))}</span>'
-            )
+    if goal is not None and best is not None:
+        parts.append(
+            f'best {in_html(goal.label)} <b title="{formats.exact(best.value)}">{formats.number(best.value)}</b> '
+            f'by <span title="{in_html(best.run_name)}">{in_html(formats.middle_cut(best.run_name, 28))}</span>'
+        )
     return f'<div class="rs-line" role="status">{" · ".join(parts)}</div>'
 
 
@@ -146,10 +152,10 @@ def _actions(project: str, selected: Sequence[str]) -> None:
         )
 
 
-def _columns(sort: str, chosen: Sequence[str], rows: Sequence[RunRow]) -> list[Column]:
+def _columns(sort: str, chosen: Sequence[str], rows: Sequence[RunRow], definitions: MetricDefinitions) -> list[Column]:
     drawn = list(_FIXED)
     for text in chosen:
-        column = columns.described(text)
+        column = described(text, definitions)
         values = [run.values.get(text) for run in rows]
         numeric = bool(column.aggregate) or not any(isinstance(value, str | bool) for value in values)
         drawn.append(
@@ -181,7 +187,7 @@ def _row(project: str, run: RunRow, chosen: Sequence[str]) -> Row:
         Cell(text=formats.age(run.created_at, now), hover=formats.utc(run.created_at)),
         Cell(text=formats.duration(elapsed), hover=f"{elapsed:.3f} s"),
     ]
-    cells += [value_cell(run.values.get(text), logged=bool(columns.described(text).aggregate)) for text in chosen]
+    cells += [value_cell(run.values.get(text), logged=bool(described(text).aggregate)) for text in chosen]
     return Row(run.run_id, tuple(cells), label=run.name)
 
 
@@ -221,8 +227,11 @@ def _select(run_ids: list[str]) -> None:
 
 
 def _sort(column: str) -> None:
-    """The first click puts the largest or newest first; the next one turns it round."""
-    urls.put("sort", column if urls.get("sort", "-created") == f"-{column}" else f"-{column}")
+    """The first click puts the best, largest or newest first; the next one turns it round."""
+    project = frame.project()
+    goal = described(column, data.definitions(project)).goal if project else None
+    first, second = (column, f"-{column}") if goal == "min" else (f"-{column}", column)
+    urls.put("sort", second if urls.get("sort", "-created") == first else first)
     urls.put("page", "")
 
 
