@@ -32,7 +32,7 @@ from runstream.spool import (
 
 _ROW = struct.Struct("<IIQqq")
 """What stands before the values of a row: length, CRC, kind and key set as one number, step, time."""
-_SAME_IN_A_ROW = 24
+_SAME_IN_A_ROW = 64
 """After so many rows of one key set, whole columns are faster than row by row."""
 MAX_MIXED_KEY_SETS = 64
 MAX_MIXED_NAME_BYTES = 64 * 1024
@@ -318,7 +318,7 @@ class SpoolReader:
         """The whole records at the start of `data`; moves the position behind them."""
         out: list[RowBlock | MixedRows | EventRecord] = []
         view = memoryview(data)
-        at = 0
+        at, stretch = 0, False
         segment, base, row_seq, event_seq = self.position
         while at + RECORD.size <= len(data) and not self._ended:
             length, crc, kind, argument = RECORD.unpack_from(data, at)
@@ -326,14 +326,15 @@ class SpoolReader:
             if length < FRAME.size or end > len(data):
                 break
             if kind == ROW:
-                if mixed:
-                    rows, parts, stop, last_us = self._mixed(data, at)
+                if mixed and not stretch:
+                    rows, parts, stop, last_us, stretch = self._mixed(data, at)
                     if len(parts) > 1:
                         row_seq += rows
                         here = Position(segment, base + stop, row_seq, event_seq)
                         out.append(MixedRows(row_seq - rows, rows, parts, last_us, here))
                         at = stop
                         continue
+                stretch = False
                 keys = self._keys.get(argument)
                 n = 0 if keys is None else keys.whole_rows(view[at:])
                 if keys is None or n == 0:
@@ -361,14 +362,16 @@ class SpoolReader:
         self.position = Position(segment, base + at, row_seq, event_seq)
         return out
 
-    def _mixed(self, data: bytes, at: int) -> tuple[int, tuple[RowPart, ...], int, int]:
-        """The rows from `at` on, one by one, up to a long stretch of one key set; their end and the last one's time.
+    def _mixed(self, data: bytes, at: int) -> tuple[int, tuple[RowPart, ...], int, int, bool]:
+        """The rows from `at` on, one by one, up to a long stretch of one key set.
 
-        With fewer than two key sets nothing is made of them.
+        How many they are, the rows by key set (nothing is made of a single one), their end, the time of the last one,
+        and whether such a stretch was found.
         """
         found: dict[int, _Gathering] = {}
         size, row, crc32 = len(data), _ROW, zlib.crc32
         n = same = name_bytes = last_us = last = 0
+        stretch = False
         while at + _ROW.size <= size:
             length, crc, start, step, time_us = row.unpack_from(data, at)
             part = found.get(start)
@@ -387,6 +390,7 @@ class SpoolReader:
                 found[start] = part
                 last, same = start, 0
             elif (same := same + 1) >= _SAME_IN_A_ROW:
+                stretch = True
                 break
             part.at.append(n)
             part.steps.append(step)
@@ -396,7 +400,7 @@ class SpoolReader:
             n += 1
             at = end
         parts = tuple(part.part() for part in found.values()) if len(found) > 1 else ()
-        return n, parts, at, last_us
+        return n, parts, at, last_us, stretch
 
     def _learn(self, number: int, metrics: tuple[str, ...]) -> None:
         self._keys[number] = _KeySet.of(number, metrics)
