@@ -47,9 +47,7 @@ def test_a_group_that_never_committed_has_all_before_it(runstream: Runstream, cl
     assert f"{cluster}: 2 messages" in shown
 
 
-def test_a_limit_that_is_passed_ends_with_1_also_while_watching(
-    runstream: Runstream, cluster: str, kafka: Any
-) -> None:
+def test_a_limit_that_is_passed_ends_with_1_also_while_watching(runstream: Runstream, cluster: str, kafka: Any) -> None:
     send(kafka.bootstrap, f"{cluster}.metrics", [b"a"])
     runstream("lag", "--max-seconds", "600")
     runstream("lag", "--max-seconds", "0", code=1)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -42,11 +43,21 @@ def topics_of(settings: Settings) -> tuple[str, str]:
 
 
 def running(work: Coroutine[Any, Any, T]) -> T:
-    """`asyncio.run`, with the Kafka client silent: what goes wrong comes as an error of ours, in one message."""
-    log = logging.getLogger("aiokafka")
-    before = log.level
-    log.setLevel(logging.CRITICAL)
-    try:
+    """`asyncio.run`, with the log of the Kafka client and of ingest silent: errors come as one message."""
+    with silent():
         return asyncio.run(work)
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    import structlog
+
+    log = logging.getLogger("aiokafka")
+    level, structured = log.level, structlog.get_config()
+    log.setLevel(logging.CRITICAL)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        yield
     finally:
-        log.setLevel(before)
+        log.setLevel(level)
+        structlog.configure(**structured)

@@ -1,0 +1,25 @@
+"""Times on the command line: an age, or ISO 8601."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+
+from runstream_deploy.errors import WrongTime
+
+_AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def milliseconds(text: str | None) -> int | None:
+    """`text` as ms since 1970: `2h` is two hours ago, a date without a zone is local. Raises WrongTime."""
+    if text is None:
+        return None
+    try:
+        if age := _AGE.fullmatch(text.strip().lower()):
+            moment = datetime.now().astimezone() - timedelta(seconds=float(age[1]) * _SECONDS[age[2]])
+        else:
+            moment = datetime.fromisoformat(text.strip()).astimezone()
+    except (ValueError, OverflowError):
+        raise WrongTime(text) from None
+    return int(moment.timestamp() * 1000)
