@@ -9,16 +9,29 @@
 from typing import Any
 
 from runstream.artifacts import LoggedArtifact, UsedArtifact
-from runstream.current import current_run, define_metric, finish, init, log, log_artifact, use_artifact
+from runstream.current import (
+    current_run,
+    define_metric,
+    finish,
+    fork,
+    init,
+    log,
+    log_artifact,
+    rewind,
+    use_artifact,
+    wait,
+)
 from runstream.errors import (
     ArtifactError,
     LookupFailed,
     NoRunError,
+    PointsDropped,
     RunExistsError,
     RunNotFoundError,
     RunstreamError,
     SettingsError,
 )
+from runstream.flow import Lag
 from runstream.parameters import Config, Summary
 from runstream.runs import Run
 from runstream.settings import Settings
@@ -26,9 +39,11 @@ from runstream.settings import Settings
 __all__ = [
     "ArtifactError",
     "Config",
+    "Lag",
     "LoggedArtifact",
     "LookupFailed",
     "NoRunError",
+    "PointsDropped",
     "Run",
     "RunExistsError",
     "RunNotFoundError",
@@ -40,10 +55,13 @@ __all__ = [
     "current_run",
     "define_metric",
     "finish",
+    "fork",
     "init",
     "log",
     "log_artifact",
+    "rewind",
     "use_artifact",
+    "wait",
 ]
 
 

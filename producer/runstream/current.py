@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 import os
 import sys
 from collections.abc import Iterable, Mapping
@@ -14,9 +15,11 @@ from runstream.errors import NoRunError, SettingsError
 from runstream.identity import new_run_id, run_id_of
 from runstream.names import run_name
 from runstream.notices import note, set_quiet
-from runstream.resume import plan_attempt
-from runstream.runs import DisabledRun, Identity, Run
+from runstream.recorder import MAX_STEP, MIN_STEP
+from runstream.resume import parent_of, plan_attempt
+from runstream.runs import DisabledRun, Run
 from runstream.settings import Settings
+from runstream.starts import Identity
 from runstream.tagging import checked_tag
 from runstream.values import as_mapping
 
@@ -38,6 +41,10 @@ def init(
     mode: str | None = None,
     dir: str | os.PathLike[str] | None = None,
     settings: Settings | Mapping[str, Any] | None = None,
+    *,
+    rewind_to: int | None = None,
+    fork_from: str | None = None,
+    fork_step: int | None = None,
 ) -> Run:
     """Begin a run, and make it the current one.
 
@@ -46,6 +53,8 @@ def init(
     the same run, and ranks of a job that share one write one run. `resume`: None or `allow` go on with a run of that id
     when there is one, `must` refuses a new run, `never` an existing one. `mode`: `online`; `offline` writes the spool
     and starts no agent; `disabled` does nothing. `settings`: a Settings object, or a mapping of fields to change.
+    `rewind_to`: of a run that goes on, the last step that is kept, such as that of the checkpoint just loaded; see
+    `Run.rewind`. `fork_from` and `fork_step`: see `fork`.
 
     Starting a second run leaves the first open in a script, and finishes it in a notebook (RUNSTREAM_REINIT).
 
@@ -53,8 +62,16 @@ def init(
     `resume`. Trouble with disk, broker or database never raises.
     """
     chosen = _settings(settings, mode=mode, dir=dir)
-    project = _text("project", chosen.project if project is None else project, required=True)
     external_id = _text("id", id if id is not None else chosen.run_id)
+    rewind_to = _whole("rewind_to", rewind_to)
+    if rewind_to is not None and not external_id:
+        raise SettingsError("rewind_to", rewind_to, "a run can only be resumed by its id=")
+    given_project, project = project, _text("project", chosen.project if project is None else project, required=True)
+    forked_from, fork_step = _text("fork_from", fork_from), _whole("fork_step", fork_step)
+    if bool(forked_from) != (fork_step is not None):
+        raise SettingsError("fork_step", fork_step, "fork_from= and fork_step= go together")
+    if forked_from and chosen.mode != "disabled":
+        forked_from, project = parent_of(chosen, forked_from, project, fixed=given_project is not None)
     if config is not None and as_mapping(config) is None:
         raise SettingsError("config", type(config).__name__, "a mapping or an object with named fields")
     identity = Identity(
@@ -68,26 +85,49 @@ def init(
         notes=str(notes or chosen.notes or ""),
         tags=_tags(chosen.tags if tags is None else tags),
         parent_run=_text("parent_run", chosen.parent_run),
+        forked_from=forked_from,
+        fork_step=fork_step or 0,
     )
+    if forked_from == str(identity.run_id):
+        raise SettingsError("fork_from", fork_from, "a run cannot be forked from itself; leave id= out, or rewind it")
     if not identity.name:
         identity = dataclasses.replace(identity, name=external_id or run_name(identity.run_id))
     set_quiet(chosen.quiet or chosen.rank > 0)
     if chosen.mode == "disabled":
         run: Run = DisabledRun(chosen, identity, {})
     else:
-        attempt = plan_attempt(chosen, project, identity.run_id, chosen=bool(external_id), resume=resume)
+        attempt = plan_attempt(
+            chosen, project, identity.run_id, chosen=bool(external_id), resume=resume, rewind_to=rewind_to
+        )
+        first_step = attempt.first_step
+        if rewind_to is not None:
+            first_step = rewind_to + 1
+        elif fork_step is not None:
+            first_step = max(first_step, fork_step + 1)
         _finish_earlier(chosen)
         run = Run(
             chosen,
             dataclasses.replace(identity, attempt=attempt.number),
             captured(chosen, os.environ),
-            first_step=attempt.first_step,
+            first_step=first_step,
+            rewind_to=rewind_to,
         )
         note(f"run {run.name} of project {project}: {run.url or run.spool}")
     if config is not None:
         run.config.update(config)
     _make_current(run)
     return run
+
+
+def fork(run_id: str, step: int, **arguments: Any) -> Run:
+    """Begin a new run that goes on from step `step` of another one, and make it the current one.
+
+    `run_id`: id of the parent, or the id= that it was given. The new run shows the parent's points up to and with
+    `step`, of every rank, as its own, and its counter begins at `step + 1`; the parent stays as it is. `arguments` are
+    those of `init`; without `project` the new run is in the parent's. Raises what `init` raises, and RunNotFoundError
+    when the parent is known neither on this host nor in the database; where there is none, it is taken on trust.
+    """
+    return init(fork_from=str(run_id), fork_step=step, **arguments)
 
 
 def join(settings: Settings, identity: Identity, step: int) -> Run:
@@ -113,6 +153,16 @@ def log(data: Mapping[str, Any], step: int | None = None, commit: bool | None = 
     if _current is None:
         raise NoRunError("log()")
     _current.log(data, step, commit)
+
+
+def rewind(step: int) -> None:
+    """`Run.rewind` of the current run. Raises NoRunError without one."""
+    current_run("rewind()").rewind(step)
+
+
+def wait(durability: str = "kafka", timeout: float | None = None) -> bool:
+    """`Run.wait` of the current run. Raises NoRunError without one."""
+    return current_run("wait()").wait(durability, timeout)
 
 
 def define_metric(
@@ -194,6 +244,18 @@ def _text(name: str, value: object, *, required: bool = False) -> str:
     except UnicodeEncodeError:
         raise SettingsError(name, value, "text that UTF-8 can hold") from None
     return text
+
+
+def _whole(name: str, value: object) -> int | None:
+    if value is None:
+        return None
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]  # any object may come
+    except TypeError:
+        raise SettingsError(name, value, "a whole number") from None
+    if not MIN_STEP <= number < MAX_STEP:
+        raise SettingsError(name, value, "a step of 64 bits")
+    return number
 
 
 def _tags(tags: Iterable[str]) -> tuple[str, ...]:

@@ -1,65 +1,143 @@
-"""After the end of a run: waiting for the agent, and saying what is left."""
+"""Waiting until what was logged has arrived, and saying what is left at the end of a run."""
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from runstream.launch import agent_wanted
+from runstream.identity import lock_is_held
+from runstream.launch import agent_wanted, ensure_agent
 from runstream.notices import note, warn
 from runstream.settings import Settings
 from runstream.spool import Position, segment_numbers
-from runstream.spool_cursor import NAME, Cursor
-from runstream.spool_writer import SpoolWriter
+from runstream.spool_cursor import Places, places
+from runstream.spool_tracking import is_tracked, track
 
 POLL_S = 0.05
+LOOK_EVERY_S = 1.0
+NOBODY_S = 5.0
+"""Without a broker's agent or `runstream up` on this directory for so long, waiting has no end."""
+DURABILITIES = ("kafka", "clickhouse")
 
 
-def say_what_is_left(settings: Settings, name: str, url: str | None, writer: SpoolWriter, dropped: int) -> None:
+class Part(NamedTuple):
+    """One writer's spool, and the place behind its last record."""
+
+    directory: Path
+    end: Position
+    rows: int
+    """Written to it."""
+
+
+class Waiting:
+    """Looks whether parts of a run have arrived, again and again, as cheaply as it can."""
+
+    def __init__(self, parts: Sequence[Part], durability: str = "kafka") -> None:
+        self._left = list(parts)
+        self._queryable = durability == "clickhouse"
+        self._tracked = {part.directory: is_tracked(part.directory) for part in parts}
+        self.unknown: list[Part] = []
+        """Parts that were sent and removed before anybody could see that they are queryable."""
+        if self._queryable:
+            for part in parts:
+                track(part.directory)
+
+    def over(self) -> bool:
+        """Whether all that can be known has arrived; see `unknown`."""
+        self._left = [part for part in self._left if not self._arrived(part)]
+        return not self._left
+
+    def rows_left(self) -> int:
+        left = 0
+        for part in self._left:
+            found = places(part.directory)
+            left += part.end.row_seq - (self._place(found).row_seq if found is not None else 0)
+        return max(0, left)
+
+    def _arrived(self, part: Part) -> bool:
+        found = places(part.directory)
+        if found is None:
+            if segment_numbers(part.directory):
+                return False
+            if self._queryable and not self._tracked[part.directory]:
+                self.unknown.append(part)
+            return True
+        self._tracked[part.directory] = self._tracked[part.directory] or found.tracked
+        place, end = self._place(found), part.end
+        return place[:2] >= end[:2] or place[2:] >= end[2:] or (found.finished and not self._queryable)
+
+    def _place(self, found: Places) -> Position:
+        return found.queryable if self._queryable else found.position
+
+
+def wait_for(settings: Settings, parts: Sequence[Part], durability: str, timeout_s: float | None) -> bool:
+    """Whether all of `parts` arrived within `timeout_s` (None: no limit).
+
+    Ends early, with a warning, when nobody serves the data directory and when it cannot be known.
+    """
+    waiting = Waiting(parts, durability)
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    look_at = 0.0
+    nobody_since: float | None = None
+    while not waiting.over():
+        now = time.monotonic()
+        if deadline is not None and now >= deadline:
+            return False
+        if now >= look_at:
+            look_at = now + LOOK_EVERY_S
+            ensure_agent(settings, os.environ)
+            served = lock_is_held(settings.agent_lock)
+            nobody_since = None if served else nobody_since or now
+        if nobody_since is not None and now - nobody_since >= NOBODY_S:
+            warn(
+                f"wait(): no agent and no `runstream up` serves {settings.dir}, so nothing will arrive; start one, or "
+                f"send what is there with `runstream sync {settings.dir}` after the run"
+            )
+            return False
+        time.sleep(POLL_S)
+    if waiting.unknown:
+        warn(
+            "wait(durability='clickhouse'): a part of this run was sent and removed before it was queryable; "
+            "set RUNSTREAM_KEEP=clickhouse to know"
+        )
+    return not waiting.unknown
+
+
+def say_what_is_left(settings: Settings, name: str, url: str | None, parts: Sequence[Part], dropped: int) -> None:
     """Wait for the agent, when this run has one, and say in one line what became of the run's rows."""
     lost = f" {dropped:,} rows or events are lost, for lack of room." if dropped else ""
-    rows = f"{writer.row_seq:,} rows"
+    rows = f"{sum(part.rows for part in parts):,} rows"
     if not agent_wanted(settings):
         where = f"see {url}" if url else f"kept in {settings.spool_dir}; `runstream up` shows them"
         if settings.mode == "offline":
-            where = f"kept in {writer.directory}; send them with `runstream sync {settings.dir}`"
+            where = f"kept in {parts[-1].directory}; send them with `runstream sync {settings.dir}`"
         (warn if lost else note)(f"run {name} is over: {rows}, {where}.{lost}")
         return
-    left = wait_until_sent(writer.directory, writer.position, settings.finish_timeout_s)
+    left = wait_until_sent(parts, settings.finish_timeout_s)
     if left is None:
         (warn if lost else note)(f"run {name} is over: {rows}, all sent{f', see {url}' if url else ''}.{lost}")
     else:
         warn(
-            f"run {name} is over: {left:,} of {rows} wait in {writer.directory}. The agent goes on sending them "
+            f"run {name} is over: {left:,} of {rows} wait in {parts[-1].directory}. The agent goes on sending them "
             f"(log: {settings.logs_dir / 'agent.log'}); `runstream sync {settings.dir}` sends them too.{lost}"
         )
 
 
-def wait_until_sent(directory: Path, end: Position, timeout_s: float) -> int | None:
-    """Wait until the cursor has passed `end` or the spool is gone; None then, else the number of rows left.
+def wait_until_sent(parts: Sequence[Part], timeout_s: float) -> int | None:
+    """Wait until each cursor has passed its end or the spool is gone; None then, else the number of rows left.
 
     Ctrl-C ends the wait only: what is in the spool is safe.
     """
     deadline = time.monotonic() + timeout_s
-    seen = -1
-    cursor = Cursor()
+    waiting = Waiting(parts)
     try:
-        while True:
-            changed = _changed_at(directory / NAME)
-            if changed != seen:
-                seen, cursor = changed, Cursor.load(directory)
-            if cursor.finished or not segment_numbers(directory) or cursor.position[2:] >= end[2:]:
-                return None
+        while not waiting.over():
             if time.monotonic() >= deadline:
-                break
+                return waiting.rows_left()
             time.sleep(POLL_S)
     except KeyboardInterrupt:
-        pass
-    return max(0, end.row_seq - cursor.position.row_seq)
-
-
-def _changed_at(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
+        return waiting.rows_left()
+    return None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from collections.abc import Iterable
 from types import CodeType, TracebackType
 from typing import Any, NamedTuple, NoReturn, Protocol
 
@@ -73,6 +74,15 @@ def outcome_of_code(code: object) -> Outcome:
         except ValueError:
             return Outcome("failed", status, f"exit code {status}")
     return Outcome("failed", status, f"exit code {status}")
+
+
+def is_by_signal(outcome: Outcome, names: Iterable[str]) -> bool:
+    """Whether one of these signals (`SIGTERM`) ended the process, by its exit code."""
+    if outcome.state != "killed":
+        return False
+    import signal
+
+    return outcome.exit_code in {signal.Signals[name] + 128 for name in names}
 
 
 def _reason(text: str) -> str:

@@ -4,8 +4,9 @@ RunstreamError
 ├── SettingsError      a setting or an argument of init() that cannot be used
 ├── NoRunError         a module-level call without a run
 ├── RunExistsError     resume="never" and the run is there
-├── RunNotFoundError   resume="must" and the run is not there
+├── RunNotFoundError   resume="must", or a fork, and the run is not there
 ├── ArtifactError      use_artifact(...).download() could not do it
+├── PointsDropped      told to on_error callbacks, never raised
 ├── LookupFailed       the database gave no answer (retriable)
 ├── EventError         a message or an event that cannot be read or written
 │   ├── NotAnEvent         no single-object header
@@ -60,18 +61,30 @@ class RunExistsError(RunstreamError):
 
 
 class RunNotFoundError(RunstreamError):
-    """`resume="must"` and no such run is known; nothing was written."""
+    """`resume="must"`, or a fork, and no such run is known; nothing was written."""
 
-    def __init__(self, run_id: str, project: str) -> None:
-        super().__init__(
-            f"Run {run_id} does not exist in project {project!r} and resume='must'. "
-            "Check id= and project=, or use resume='allow' to start it."
-        )
+    def __init__(self, run_id: str, project: str, wanted: str = "resume") -> None:
+        remedy = "and resume='must'. Check id= and project=, or use resume='allow' to start it."
+        if wanted == "fork":
+            remedy = "and cannot be forked. Check the run id and project=; a run is known once its start is queryable."
+        super().__init__(f"Run {run_id} does not exist in project {project!r} {remedy}")
         self.run_id = run_id
 
 
 class ArtifactError(RunstreamError):
     """An artifact could not be found or fetched; no file was written under its final name."""
+
+
+class PointsDropped(RunstreamError):
+    """`dropped` rows and events of this process are lost so far; training goes on. Given to `on_error` callbacks."""
+
+    def __init__(self, dropped: int, reason: str) -> None:
+        super().__init__(
+            f"{dropped} rows or events are lost so far ({reason}). Free space, raise RUNSTREAM_SPOOL_MAX_BYTES, "
+            "or point RUNSTREAM_DIR to another disk."
+        )
+        self.dropped = dropped
+        self.reason = reason
 
 
 class LookupFailed(RunstreamError):

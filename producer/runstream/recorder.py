@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from runstream.endings import raised_by_signal_handler
+from runstream.errors import PointsDropped
+from runstream.flow import Callbacks
 from runstream.notices import Once
 from runstream.rows import Rows
 from runstream.spool_writer import NoRoom, SpoolWriter
@@ -34,6 +36,7 @@ class Recorder:
         self._once = Once()
         self._ended = False
         self._written_at_drop = -1
+        self._callbacks = Callbacks()
         self._reset()
 
     def _reset(self) -> None:
@@ -43,7 +46,7 @@ class Recorder:
         self._writer: SpoolWriter | None = None
         self._rows = Rows(self._max_metrics)
         self._known = self._rows.known
-        self._append_row: Callable[..., None] = _no_writer
+        self._append_row: Callable[..., None] = no_writer
 
     @property
     def step(self) -> int:
@@ -52,7 +55,7 @@ class Recorder:
 
     @property
     def dropped(self) -> int:
-        """Rows and events that were lost for lack of room: disk full, directory removed or read-only."""
+        """Rows and events that were lost for lack of room: cap reached, disk full, directory removed or read-only."""
         lost = self._writer.lost_rows + self._writer.lost_events if self._writer is not None else 0
         return self._dropped + lost
 
@@ -140,6 +143,7 @@ class Recorder:
             try:
                 writer.append_row(keys, at, values)
             except NoRoom as error:
+                writer.skip_row(error.strerror or str(error))
                 self._drop(writer, error)
 
     def _step_of(self, step: Any) -> int:
@@ -166,15 +170,27 @@ class Recorder:
             self._dropped += 1
             return None
         if self._writer is None and self._open_writer is not None:
-            self._writer = self._open_writer()
-            self._append_row = self._writer.append_row
+            self._use_writer(self._open_writer())
         return self._writer
+
+    def _use_writer(self, writer: SpoolWriter) -> None:
+        self._writer = writer
+        self._append_row = writer.append_row
+        self._watch_writer()
+
+    def _watch_writer(self) -> None:
+        writer = self._writer
+        if writer is not None and self._callbacks:
+            writer.on_check = lambda: self._deferred.append(lambda: self._callbacks.tell(self._writer))
 
     def _drop(self, writer: SpoolWriter, error: OSError) -> None:
         self._dropped += 1
-        if writer.row_seq != self._written_at_drop:
+        if writer.written != self._written_at_drop:
             self._once.forget("room")
-        self._written_at_drop = writer.row_seq
+        self._written_at_drop = writer.written
+        if self._callbacks:
+            self._callbacks.failed(PointsDropped(self.dropped, error.strerror or str(error)))
+            self._deferred.append(lambda: self._callbacks.tell(None))
         self._once.warn(
             "room",
             f"no room in {writer.directory} ({error}); points are dropped (and counted in run.dropped) meanwhile. "
@@ -190,6 +206,8 @@ class Recorder:
         if raised_by_signal_handler(error):
             raise error
         self._dropped += 1
+        if self._callbacks:
+            self._callbacks.failed(PointsDropped(self.dropped, f"{what}: {type(error).__name__}: {error}"))
         self._once.warn(f"trouble {type(error).__name__}", f"{what} was left out: {type(error).__name__}: {error}")
 
     def forked(self) -> None:
@@ -201,5 +219,5 @@ class Recorder:
             writer.abandon()
 
 
-def _no_writer(*_: object) -> None:
+def no_writer(*_: object) -> None:
     raise LookupError

@@ -7,7 +7,7 @@ from typing import Any
 
 from runstream.notices import Once
 from runstream.spool import MAX_ROW_METRICS, MAX_ROW_NAME_BYTES
-from runstream.spool_writer import KeySet
+from runstream.spool_records import KeySet
 from runstream.values import MAX_DEPTH, MAX_NAME_BYTES
 
 MAX_KEY_SETS = 4096

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from runstream.errors import SettingsError
 MODES = ("online", "offline", "disabled")
 AGENTS = ("auto", "external", "thread", "off")
 REINITS = ("auto", "finish_previous", "create_new")
+ON_FULL = ("spill", "block", "drop_oldest")
+KEEPS = ("kafka", "clickhouse")
 TOPIC_PREFIX = re.compile(r"[A-Za-z0-9._-]{1,200}")
 TRUE = ("1", "true", "yes", "on")
 FALSE = ("0", "false", "no", "off")
@@ -59,7 +62,18 @@ class Settings:
     """Size of the first spool segment; each next one is twice as large, up to `segment_max_bytes`."""
     segment_max_bytes: int = 16 << 20
     spool_max_bytes: int = 0
-    """Unsent bytes one process may hold on disk, 0 for no limit; beyond it new rows are dropped and counted."""
+    """Unsent bytes one process may hold on disk, 0 for no limit; beyond it `on_full` decides."""
+    on_full: str = "spill"
+    """At the cap, and on a full disk: `spill` leaves new rows out, `block` waits for room, `drop_oldest` gives up the
+    oldest unsent rows. Each shows as a gap on the run."""
+    block_timeout_s: float = 60.0
+    """How long one shortage may hold up log() with `block`; then rows are left out until there is room."""
+    keep: str = "kafka"
+    """Until when the agent keeps what it sent: acknowledged by `kafka`, or queryable in `clickhouse`."""
+    ingest_group: str = "runstream-ingest"
+    """The consumer group of the ingest workers, whose committed offsets say what is queryable."""
+    preempt_signals: tuple[str, ...] = ()
+    """Signals, such as SIGTERM, that mean preemption: exit codes 128 + n of these end the run as preempted."""
     capture: bool = True
     capture_git: bool = True
     capture_packages: bool = True
@@ -76,6 +90,11 @@ class Settings:
         _one_of("mode", self.mode, MODES)
         _one_of("agent", self.agent, AGENTS)
         _one_of("reinit", self.reinit, REINITS)
+        _one_of("on_full", self.on_full, ON_FULL)
+        _one_of("keep", self.keep, KEEPS)
+        for name in self.preempt_signals:
+            if name not in import_module("signal").Signals.__members__:
+                raise SettingsError("preempt_signals", name, "names of signals, such as SIGTERM,SIGUSR1")
         if not TOPIC_PREFIX.fullmatch(self.topic_prefix):
             raise SettingsError("topic_prefix", self.topic_prefix, "1 to 200 of A-Z a-z 0-9 . _ -")
         if not 0 <= self.rank < 2**31:
@@ -240,6 +259,11 @@ VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "segment_bytes": ("RUNSTREAM_SEGMENT_BYTES", _size),
     "segment_max_bytes": ("RUNSTREAM_SEGMENT_MAX_BYTES", _size),
     "spool_max_bytes": ("RUNSTREAM_SPOOL_MAX_BYTES", _size),
+    "on_full": ("RUNSTREAM_ON_FULL", str),
+    "block_timeout_s": ("RUNSTREAM_BLOCK_TIMEOUT_S", _seconds),
+    "keep": ("RUNSTREAM_KEEP", str),
+    "ingest_group": ("RUNSTREAM_INGEST_GROUP", str),
+    "preempt_signals": ("RUNSTREAM_PREEMPT_SIGNALS", _words),
     "capture": ("RUNSTREAM_CAPTURE", _flag),
     "capture_git": ("RUNSTREAM_CAPTURE_GIT", _flag),
     "capture_packages": ("RUNSTREAM_CAPTURE_PACKAGES", _flag),

@@ -15,6 +15,7 @@ A segment is a header and records, little-endian, each at a multiple of 8:
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fcntl
 import os
@@ -225,8 +226,9 @@ def delete_acknowledged(directory: Path, position: Position) -> int:
     for number in segment_numbers(directory):
         if number < position.segment:
             path = segment_path(directory, number)
-            freed += path.stat().st_size
-            path.unlink()
+            with contextlib.suppress(FileNotFoundError):  # its writer gave it up
+                freed += path.stat().st_size
+                path.unlink()
     return freed
 
 

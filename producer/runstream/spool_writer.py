@@ -7,7 +7,6 @@ import errno
 import json
 import mmap
 import os
-import struct
 import time
 import uuid
 import zlib
@@ -37,6 +36,8 @@ from runstream.spool import (
     segment_path,
     writer_dir,
 )
+from runstream.spool_records import KeySet, encoded, record, reserve
+from runstream.spool_shedding import gap_event, give_up_rows
 
 pack_frame = FRAME.pack
 crc32 = zlib.crc32
@@ -44,7 +45,13 @@ CHECK_EVERY_US = 1_000_000
 LOOK_AFTER_EVERY = 30
 """Checks, so about half a minute of logging."""
 RETRY_AFTER_S = 1.0
-MAX_WAITING_EVENTS = 1_000
+MAX_WAITING_BYTES = 64 << 20
+"""Of events in memory for which there is no room on the disk."""
+SMALLEST_SEGMENT = 1 << 16
+CAP_SEGMENTS = 8
+"""With a cap on the spool a segment is at most this part of it, so that what is sent, or given up, makes room soon."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
+BLOCK_POLL_S = 0.05
 LAST_WORDS_BYTES = 4096
 """Kept free in each segment, so that a run can end properly on a full disk."""
 FREE = bytes(4)
@@ -54,22 +61,16 @@ class NoRoom(OSError):
     """There is no room for a segment: disk full, directory not writable, or the cap is reached."""
 
 
-class KeySet:
-    """The metrics of a row in order, with what it takes to pack one."""
+class OnFull(NamedTuple):
+    """What to do with rows when the cap is reached or the disk is full."""
 
-    __slots__ = ("last_offset", "length", "metrics", "number", "pack", "size", "start")
+    policy: str = "spill"
+    """`spill`: leave new rows out; `block`: wait for room first; `drop_oldest`: give up the oldest unsent rows."""
+    block_timeout_s: float = 60.0
+    """How long one shortage may hold up the process in all."""
 
-    def __init__(self, number: int, metrics: tuple[str, ...]) -> None:
-        self.number = number
-        self.metrics = metrics
-        row = struct.Struct(f"<Qqq{len(metrics)}d")
-        self.pack = row.pack
-        self.length = row.size
-        self.size = FRAME.size + row.size
-        self.start = ROW | number << 32
-        """What a row begins with: kind and key-set number."""
-        self.last_offset = -1
-        """The last place for a row in the current segment; -1: the names are not written there yet."""
+
+SPILL = OnFull()
 
 
 class _Staged(NamedTuple):
@@ -106,6 +107,8 @@ class SpoolWriter:
         segment_bytes: int,
         segment_max_bytes: int,
         max_bytes: int = 0,
+        on_full: OnFull = SPILL,
+        actor: str = "",
         allocate: Callable[[int, int], None] | None = None,
         look_after: Callable[[], None] | None = None,
     ) -> None:
@@ -119,14 +122,29 @@ class SpoolWriter:
         self.event_seq = 0
         self.last_us = 0
         self.lost_rows = 0
-        """Rows that were in a segment file which somebody removed."""
+        """Rows that were in a segment file which somebody removed, or that were given up for newer ones."""
+        self.skipped_rows = 0
+        """Rows that were left out; see `skip_row`."""
         self.lost_events = 0
         """Events for which there was no room to the end."""
         self.closed = False
-        self._next_bytes = segment_bytes
-        self._segment_max_bytes = segment_max_bytes
+        self.on_check: Callable[[], None] | None = None
+        """Called about once a second while rows come."""
+        part = max(SMALLEST_SEGMENT, max_bytes // CAP_SEGMENTS) if max_bytes else segment_max_bytes
+        self._first_bytes = self._next_bytes = min(segment_bytes, part)
+        self._segment_max_bytes = min(segment_max_bytes, part)
         self._max_bytes = max_bytes
-        self._allocate = allocate or _allocate
+        self._on_full = on_full
+        self._actor = actor
+        self._blocked_s = 0.0
+        """How long the present shortage has held up the process."""
+        self._skipped_from = -1
+        """Sequence of the first row that was left out since there was room last; -1: none was."""
+        self._skipped_for = ""
+        self._shed: set[int] = set()
+        """Segments whose rows were given up."""
+        self._shed_rows: tuple[int, int] = (-1, -1)
+        self._allocate = allocate or reserve
         self._look_after = look_after
         self._checks = 0
         self._map: mmap.mmap | None = None
@@ -142,6 +160,7 @@ class SpoolWriter:
         self._retry_at = 0.0
         self._no_room: tuple[int, str] | None = None
         self._waiting: list[dict[str, Any]] = []
+        self._waiting_bytes = 0
         self._flushing = False
         self._in_segment: list[KeySet] = []
 
@@ -149,6 +168,11 @@ class SpoolWriter:
     def position(self) -> Position:
         """The place behind the last record."""
         return Position(self._number, self._pos, self.row_seq, self.event_seq)
+
+    @property
+    def written(self) -> int:
+        """Rows that were written, without those that were left out."""
+        return self.row_seq - self.skipped_rows
 
     @property
     def waiting_events(self) -> int:
@@ -182,7 +206,8 @@ class SpoolWriter:
 
         Raises ValueError for one of more than MAX_EVENT_BYTES, OSError when too many are kept already.
         """
-        if len(_encoded(body)) > MAX_EVENT_BYTES:
+        size = len(encoded(body))
+        if size > MAX_EVENT_BYTES:
             raise ValueError(f"an event of more than {MAX_EVENT_BYTES} bytes: {body.get('type')}")
         if self._waiting:
             with contextlib.suppress(NoRoom):
@@ -191,9 +216,36 @@ class SpoolWriter:
             with contextlib.suppress(NoRoom):
                 self._put_event(body)
                 return
-        if len(self._waiting) >= MAX_WAITING_EVENTS:
+        if self._waiting_bytes + size > MAX_WAITING_BYTES:
             raise self._no_room_again()
         self._waiting.append(body)
+        self._waiting_bytes += size
+
+    def skip_row(self, reason: str) -> None:
+        """Leave out a row for which there was no room.
+
+        It uses up a sequence, so that the gap shows on the run; the reason is recorded as soon as there is room.
+        """
+        if self._skipped_from < 0:
+            self._skipped_from, self._skipped_for = self.row_seq, reason
+        self.row_seq += 1
+        self.skipped_rows += 1
+        for keys in self._in_segment:  # a segment has no gaps inside: rows go on in the next one
+            keys.last_offset = -1
+
+    def note_skipped(self) -> None:
+        """Record which rows were left out, before the last words: no row may follow. Raises as `append_event`."""
+        if self._skipped_from >= 0:
+            note, self._skipped_from = self._skipped(), -1
+            self.append_event(note)
+
+    def flush_waiting(self) -> bool:
+        """Whether no event waits in memory any more."""
+        if self._waiting:
+            self._retry_at = 0.0
+            with contextlib.suppress(NoRoom):
+                self._rotate(END_BYTES)
+        return not self._waiting
 
     def close(self) -> None:
         """End the spool; unused space goes back to the disk. Raises NoRoom when it has no segment at all."""
@@ -233,23 +285,23 @@ class SpoolWriter:
 
     def _put(self, kind: int, argument: int, body: bytes, beyond: int = 0) -> None:
         """Write a record, up to `beyond` bytes into what each segment keeps free."""
-        record = _record(kind, argument, body)
+        packed = record(kind, argument, body)
         if self._staged is not None:
             self._adopt()
-        if self._map is None or self._pos + len(record) > self._limit + beyond:
-            self._rotate(len(record))
+        if self._map is None or self._pos + len(packed) > self._limit + beyond:
+            self._rotate(len(packed))
         data: Any = self._map
         if data[self._pos + 8]:
             self._catch_up()
             self._put(kind, argument, body, beyond)
             return
-        data[self._pos : self._pos + len(record)] = record
-        self._pos += len(record)
+        data[self._pos : self._pos + len(packed)] = packed
+        self._pos += len(packed)
         self.event_seq += kind == EVENT
 
     def _put_event(self, body: dict[str, Any], beyond: int = 0) -> None:
         now = max(time_ns() // 1000, self.last_us + 1)
-        self._put(EVENT, 0, EVENT_BODY.pack(now) + _encoded(body), beyond)
+        self._put(EVENT, 0, EVENT_BODY.pack(now) + encoded(body), beyond)
         self.last_us = now
 
     def _put_last_words(self) -> None:
@@ -257,12 +309,13 @@ class SpoolWriter:
         room = LAST_WORDS_BYTES
         kept: list[dict[str, Any]] = []
         for body in reversed(self._waiting):
-            room -= aligned(RECORD.size + EVENT_BODY.size + len(_encoded(body)))
+            room -= aligned(RECORD.size + EVENT_BODY.size + len(encoded(body)))
             if room < 0:
                 break
             kept.insert(0, body)
         self.lost_events = len(self._waiting) - len(kept)
         self._waiting.clear()
+        self._waiting_bytes = 0
         for body in kept:
             self._put_event(body, beyond=LAST_WORDS_BYTES)
 
@@ -275,8 +328,9 @@ class SpoolWriter:
         if self._staged is not None:
             self._adopt()
         written = keys.last_offset >= 0
-        if self._map is None or self._pos + (keys.size if written else needed) > self._limit:
-            self._rotate(needed)
+        skipping = self._skipped_from >= 0
+        if self._map is None or skipping or self._pos + (keys.size if written else needed) > self._limit:
+            self._rotate_for_row(needed)
         if keys.last_offset < 0:
             self._put(KEYS, keys.number, names)
             keys.last_offset = self._limit - keys.size
@@ -310,8 +364,10 @@ class SpoolWriter:
         self._checks += 1
         if self._look_after is not None and self._checks % LOOK_AFTER_EVERY == 0:
             self._look_after()
+        if self.on_check is not None:
+            self.on_check()
         if self._fd >= 0 and os.fstat(self._fd).st_nlink == 0:
-            lost = self.row_seq - self._first_row_seq
+            lost = (self.row_seq if self._skipped_from < 0 else self._skipped_from) - self._first_row_seq
             self.lost_rows += lost
             warn(f"{self.directory} was removed with up to {lost} rows that may not have been sent; a new one is begun")
             self.abandon()
@@ -323,26 +379,97 @@ class SpoolWriter:
             raise self._no_room_again()
         try:
             if self._staged is None:
-                self._stage(needed)
+                self._stage_or_shed(needed)
             self._adopt()
         except OSError as error:
             self._no_room = (error.errno or errno.EIO, error.strerror or str(error))
             self._retry_at = now + RETRY_AFTER_S
             raise self._no_room_again() from error
         self._no_room = None
+        self._blocked_s = 0.0
         if self._flushing:
             return  # what waits is larger than a segment; the outer call goes on with it
         try:
             self._flushing = True
             while self._waiting:
                 self._put_event(self._waiting[0])
-                del self._waiting[0]
+                self._waiting_bytes -= len(encoded(self._waiting.pop(0)))
+            if self._skipped_from >= 0:
+                self._put_event(self._skipped())
+                self._skipped_from = -1
         finally:
             self._flushing = False
+
+    def _rotate_for_row(self, needed: int) -> None:
+        """As `_rotate`; by the policy `block` it waits for room, once a shortage."""
+        try:
+            self._rotate(needed)
+        except NoRoom as error:
+            left_s = self._on_full.block_timeout_s - self._blocked_s
+            if self._on_full.policy != "block" or error.errno not in FULL or left_s <= 0:
+                raise
+            warn(f"{self.directory} is full ({error}); log() waits for room, at most {left_s:.0f} s")
+        else:
+            return
+        began, looked_at = time.monotonic() - self._blocked_s, 0.0
+        while True:
+            now = time.monotonic()
+            if self._look_after is not None and now - looked_at >= 1.0:
+                looked_at = now
+                self._look_after()  # nobody makes room when the agent has died
+            self._retry_at = 0.0
+            try:
+                self._rotate(needed)
+            except NoRoom:
+                self._blocked_s = now - began
+                if self._blocked_s >= self._on_full.block_timeout_s:
+                    raise
+            else:
+                return
+            time.sleep(BLOCK_POLL_S)
+
+    def _skipped(self) -> dict[str, Any]:
+        return gap_event(self.writer_id, self._skipped_from, self.row_seq, self._skipped_for, self._actor)
 
     def _no_room_again(self) -> NoRoom:
         """A new exception each time: one that is raised again and again collects every traceback."""
         return NoRoom(*(self._no_room or (errno.ENOSPC, os.strerror(errno.ENOSPC))))
+
+    def _stage_or_shed(self, needed: int) -> None:
+        """As `_stage`; where that finds no room, with the oldest rows given up, or in a smaller segment."""
+        while True:
+            try:
+                self._stage(needed)
+            except OSError as error:
+                if error.errno not in FULL:
+                    raise
+                if self._on_full.policy == "drop_oldest" and self._shed_oldest(error):
+                    continue
+                if self._next_bytes <= self._first_bytes:
+                    raise
+                self._next_bytes = max(self._first_bytes, self._next_bytes // 2)
+            else:
+                return
+
+    def _shed_oldest(self, error: OSError) -> bool:
+        """Make room by giving up the oldest rows; False: there are none before this segment."""
+        for number in segment_numbers(self.directory):
+            if number >= self._number:
+                break
+            if number in self._shed:
+                continue
+            self._shed.add(number)
+            first, end = give_up_rows(self.directory, number)
+            if end > first:
+                self.lost_rows += end - first
+                start = self._shed_rows[0] if self._shed_rows[1] == first else first
+                self._shed_rows = (start, end)
+                reason = f"the oldest rows were given up: {error.strerror or error}"
+                note = gap_event(self.writer_id, start, end, reason, self._actor)
+                self._waiting.append(note)
+                self._waiting_bytes += len(encoded(note))
+            return True
+        return False
 
     def _stage(self, needed: int) -> None:
         """Make the next segment with room for `needed` bytes. Raises OSError, and then nothing has changed."""
@@ -384,7 +511,7 @@ class SpoolWriter:
             data: Any = staged.data
             data[: staged.start] = self._header(staged.number)
             if self._map is not None:
-                end = _record(END, 0, END_BODY.pack(self.row_seq, self.event_seq))
+                end = record(END, 0, END_BODY.pack(self.row_seq, self.event_seq))
                 self._map[self._pos : self._pos + len(end)] = end
             with contextlib.suppress(FileNotFoundError):  # renamed before the exception
                 staged.temporary.rename(staged.temporary.with_suffix(".seg"))
@@ -428,31 +555,9 @@ class SpoolWriter:
     def _refuse_above_cap(self, size: int) -> None:
         if not self._max_bytes:
             return
-        held = sum(segment_path(self.directory, n).stat().st_size for n in segment_numbers(self.directory))
+        held = 0
+        for number in segment_numbers(self.directory):
+            with contextlib.suppress(FileNotFoundError):  # the agent has just removed it
+                held += segment_path(self.directory, number).stat().st_size
         if held + size > self._max_bytes:
             raise OSError(errno.EDQUOT, f"{held} unsent bytes; RUNSTREAM_SPOOL_MAX_BYTES={self._max_bytes} is reached")
-
-
-def _record(kind: int, argument: int, body: bytes) -> bytes:
-    payload = struct.pack("<II", kind, argument) + body
-    record = FRAME.pack(len(payload), crc32(payload)) + payload
-    return record.ljust(aligned(len(record)), b"\0")
-
-
-def _encoded(body: dict[str, Any]) -> bytes:
-    return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
-
-
-def _allocate(fd: int, size: int) -> None:
-    """Reserve the blocks now, so that a full disk is an OSError here and never a SIGBUS in a later write."""
-    if hasattr(os, "posix_fallocate"):
-        try:
-            os.posix_fallocate(fd, 0, size)
-        except OSError as error:
-            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
-                raise
-        else:
-            return
-    zeros = bytes(1 << 20)
-    for offset in range(0, size, len(zeros)):
-        os.pwrite(fd, zeros[: size - offset], offset)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import decimal
 import fractions
+import json
 import logging
 import math
 import struct
@@ -366,7 +367,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
         state["free"] -= size
         os.truncate(fd, size)
 
-    monkeypatch.setattr("runstream.spool_writer._allocate", allocate)
+    monkeypatch.setattr("runstream.spool_writer.reserve", allocate)
     return state
 
 
@@ -393,7 +394,12 @@ def test_a_full_disk_drops_counts_and_recovers(
     read = held(run)
     assert len(read.rows) == 5001 - lost
     assert read.rows[-1][1:] == (5000, {"a": -1})
-    assert [seq for seq, _, _ in read.rows] == list(range(len(read.rows)))
+    kept = 5000 - lost
+    assert [seq for seq, _, _ in read.rows] == [*range(kept), 5000], "what was dropped leaves a gap"
+    (gap,) = [event["values"] for event in read.of("Attributes")]
+    ((name, why),) = gap.items()
+    assert name == f"gap:{run.spool.name}:{kept}"
+    assert json.loads(why) == {"end": 5000, "reason": "No space left on device"}
     assert read.of("Params")[0]["values"][0]["name"] == "late"
     assert read.damaged == []
 
@@ -409,8 +415,9 @@ def test_a_disk_full_from_the_start_still_gives_a_run_that_recovers(
     no_waiting(run)
     run.log({"a": 2})
     read = held(run)
-    assert [event["type"] for event in read.events] == ["RunStarted", "Params"]
+    assert [event["type"] for event in read.events] == ["RunStarted", "Params", "Attributes"]
     assert read.series("a") == [(1, 2)]
+    assert [seq for seq, _, _ in read.rows] == [1]
     assert "training goes on" in caplog.text
 
 
@@ -427,7 +434,8 @@ def test_finishing_on_a_full_disk_says_what_is_lost(
     read = held(directory)
     assert len(read.rows) == 3000 - lost
     assert read.events[-1]["type"] == "RunFinished"
-    assert read.events[-1]["metric_seq"] == 3000 - lost
+    assert read.events[-1]["metric_seq"] == 3000, "so that the rows at the end are known to be missing"
+    assert [event["type"] for event in read.events] == ["RunStarted", "Attributes", "RunFinished"]
     assert read.closed
 
 

@@ -276,10 +276,10 @@ def test_finish_returns_as_soon_as_all_is_acknowledged(
 
 
 def test_finish_takes_a_removed_spool_for_sent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from runstream.delivery import wait_until_sent
+    from runstream.delivery import Part, wait_until_sent
     from runstream.spool import Position
 
-    assert wait_until_sent(tmp_path / "gone", Position(1, 100, 5, 2), 60.0) is None
+    assert wait_until_sent([Part(tmp_path / "gone", Position(1, 100, 5, 2), 5)], 60.0) is None
 
 
 def test_an_offline_run_says_how_to_send_it(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

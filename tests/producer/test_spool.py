@@ -19,9 +19,10 @@ from runstream import spool
 from runstream.errors import SpoolError, SpoolVersionError
 from runstream.identity import boot_id, new_run_id, pid_namespace, process_start
 from runstream.spool import Position, SegmentHeader, list_spools, segment_numbers, segment_path
-from runstream.spool_cursor import Cursor
-from runstream.spool_reader import EventRecord, RowBlock, SpoolReader
-from runstream.spool_writer import KeySet, SpoolWriter
+from runstream.spool_cursor import Cursor, acknowledged, places
+from runstream.spool_reader import EventRecord, MixedRows, RowBlock, SpoolReader
+from runstream.spool_records import KeySet
+from runstream.spool_writer import SpoolWriter
 
 
 def writer_in(directory: Path, **changes: Any) -> SpoolWriter:
@@ -89,6 +90,72 @@ def test_what_is_written_is_read_back_bit_for_bit(
     assert reader.closed
     assert reader.position[2:] == (len(expected), len(events))
     reader.close()
+
+
+@settings(max_examples=80, deadline=None)
+@given(data=st.data(), chunk=st.sampled_from([64, 700, 4096, 1 << 20]))
+def test_mixed_rows_are_the_rows_that_come_in_blocks(
+    tmp_path_factory: pytest.TempPathFactory, data: Any, chunk: int
+) -> None:
+    writer = writer_in(tmp_path_factory.mktemp("spool"))
+    sets = [KeySet(i, metrics) for i, metrics in enumerate(data.draw(st.lists(names, min_size=1, max_size=3)))]
+    for _ in range(data.draw(st.integers(0, 20))):
+        if data.draw(st.integers(0, 6)) == 0:
+            writer.append_event({"type": "Params"})
+        keys = data.draw(st.sampled_from(sets))
+        for step in range(data.draw(st.sampled_from([1, 1, 1, 3, 40]))):
+            writer.append_row(keys, step, [data.draw(numbers)] * len(keys.metrics))
+    writer.close()
+    with SpoolReader(writer.directory) as reader, SpoolReader(writer.directory) as other:
+        expected = everything(reader, chunk)
+        found: list[RowBlock | MixedRows | EventRecord] = []
+        while records := other.read_mixed(chunk):
+            found += records
+        apart: list[RowBlock | EventRecord] = []
+        for record in found:
+            apart += in_blocks(record) if isinstance(record, MixedRows) else [record]
+        assert rows_of(apart) == rows_of(expected)
+        assert [r for r in found if isinstance(r, EventRecord)] == [r for r in expected if isinstance(r, EventRecord)]
+        assert [r.last_us for r in found if not isinstance(r, EventRecord)] == [
+            max(t for block in (in_blocks(r) if isinstance(r, MixedRows) else [r]) for t in block.times_us)
+            for r in found
+            if not isinstance(r, EventRecord)
+        ]
+        assert (other.position, other.closed) == (reader.position, True)
+
+
+def in_blocks(mixed: MixedRows) -> list[RowBlock]:
+    """Each row as a block of its own, in order."""
+    rows = []
+    for part in mixed.parts:
+        width = 8 * len(part.metrics)
+        for i, at in enumerate(part.at):
+            values = part.values[i * width : (i + 1) * width]
+            seq = mixed.first_seq + at
+            rows.append(RowBlock(part.metrics, seq, 1, [part.steps[i]], [part.times_us[i]], values, mixed.end))
+    return sorted(rows, key=lambda row: row.first_seq)
+
+
+def test_damage_ends_mixed_rows_where_it_ends_blocks(tmp_path: Path) -> None:
+    writer = writer_in(tmp_path)
+    sets = [KeySet(1, ("a", "b")), KeySet(2, ("c",))]
+    for step in range(50):
+        writer.append_row(sets[step % 2], step, [step] * len(sets[step % 2].metrics))
+    writer.abandon()
+    path = segment_path(writer.directory, 1)
+    with SpoolReader(writer.directory) as reader:
+        rows = reader.read_mixed()[-1]
+    place = rows.end.offset - 600
+    with path.open("r+b") as file:
+        file.seek(place)
+        byte = file.read(1)[0]
+        file.seek(place)
+        file.write(bytes([byte ^ 1]))
+    with SpoolReader(writer.directory) as reader, SpoolReader(writer.directory) as other:
+        everything(reader)
+        found = other.read_mixed()[-1]
+        assert other.position == reader.position == found.end
+        assert 0 < other.position.row_seq < 50
 
 
 def test_times_rise_strictly_even_when_the_clock_stands_still(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -393,9 +460,19 @@ def test_a_closed_spool_takes_no_more_room_than_it_holds(three_rows: tuple[Spool
 
 
 def test_the_cursor_comes_back_as_it_was_saved(tmp_path: Path) -> None:
-    cursor = Cursor(Position(3, 4096, 17, 5), {"lóss": (17, 1, 0)}, finished=True)
+    cursor = Cursor(
+        position=Position(3, 4096, 17, 5),
+        queryable=Position(1, 128, 3, 2),
+        counts={"lóss": (17, 1, 0)},
+        finished=True,
+        sent={"p.metrics": (3, 2**40)},
+        ending={"state": "killed", "time_us": 5},
+        preempted=True,
+    )
     cursor.save(tmp_path)
     assert Cursor.load(tmp_path) == cursor
+    assert acknowledged(tmp_path) == cursor.position
+    assert places(tmp_path) == (cursor.position, cursor.queryable, False, True)
     assert [path.name for path in tmp_path.iterdir()] == ["cursor"]
 
 

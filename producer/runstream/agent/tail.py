@@ -321,7 +321,8 @@ class Tail:
         position = self._ledger.position
         began = time.monotonic()
         try:
-            Cursor(position, self._ledger.counts, finishes or self.finished).save(self.directory)
+            counts, finished = self._ledger.counts, finishes or self.finished
+            Cursor(position=position, queryable=position, counts=counts, finished=finished).save(self.directory)
             delete_acknowledged(self.directory, position)
         except OSError as error:
             log.warning("writer=%s cursor: %s", self.directory, error)
