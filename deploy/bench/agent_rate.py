@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from runstream.spool_cursor import Cursor
-from runstream.spool_writer import KeySet, SpoolWriter
+from runstream.spool_records import KeySet
+from runstream.spool_writer import SpoolWriter
 
 METRICS = 10
 ROWS = 1_000_000
