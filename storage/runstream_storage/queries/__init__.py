@@ -7,6 +7,7 @@ that cannot be used, QueryError when the database refuses, and Unreachable when 
 from runstream_storage.queries.artifacts import artifact, artifact_names, artifact_versions, run_artifacts
 from runstream_storage.queries.curves import curves
 from runstream_storage.queries.definitions import MetricDefinition, MetricDefinitions, metric_definitions
+from runstream_storage.queries.delivery import DeadLetter, DeadLetters, Gap, Pipeline, TopicProgress, gaps, pipeline
 from runstream_storage.queries.groups import groups
 from runstream_storage.queries.names import (
     attribute_values,
@@ -51,10 +52,14 @@ __all__ = [
     "Best",
     "Curve",
     "Curves",
+    "DeadLetter",
+    "DeadLetters",
+    "Gap",
     "Group",
     "MetricDefinition",
     "MetricDefinitions",
     "Name",
+    "Pipeline",
     "Project",
     "RunHeader",
     "RunRow",
@@ -62,6 +67,7 @@ __all__ = [
     "Spread",
     "SqlResult",
     "Summary",
+    "TopicProgress",
     "Value",
     "View",
     "ViewColumn",
@@ -75,11 +81,13 @@ __all__ = [
     "count",
     "curves",
     "find_run",
+    "gaps",
     "groups",
     "metric_definitions",
     "metric_names",
     "param_names",
     "params",
+    "pipeline",
     "points",
     "projects",
     "run",
