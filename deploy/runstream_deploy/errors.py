@@ -5,6 +5,7 @@ DeployError
 ├── NoKafka            a command that reads topics, and no broker is configured
 ├── KafkaUnreachable   the brokers do not answer, or refuse
 ├── TopicMissing       a topic is not there
+├── NotWritten         the database does not take rows
 └── WrongTime          a text that is neither a time nor an age
 """
 
@@ -61,6 +62,14 @@ class TopicMissing(DeployError):
             "RUNSTREAM_TOPIC_PREFIX; check that the prefix is the one they use."
         )
         self.topics = tuple(topics)
+
+
+class NotWritten(DeployError):
+    """The database did not take rows for as long as a person may be kept waiting; nothing is half done."""
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(f"The database does not take the rows: {reason} Mend that and repeat the command.")
+        self.reason = reason
 
 
 class WrongTime(DeployError):

@@ -34,14 +34,14 @@ def told() -> Iterator[None]:
     from clickhouse_connect.driver.exceptions import ClickHouseError
 
     from runstream.errors import AgentRunning, RunstreamError, SettingsError
-    from runstream_deploy.errors import DeployError, KafkaUnreachable, NoDatabase, NoKafka, WrongTime
+    from runstream_deploy.errors import DeployError, KafkaUnreachable, NoDatabase, NoKafka, NotWritten, WrongTime
     from runstream_storage.errors import FilterError, QueryError, StorageError, Unreachable
 
     try:
         yield
     except (FilterError, NoKafka, QueryError, SettingsError, WrongTime) as error:
         fail(str(error), USAGE)
-    except (KafkaUnreachable, NoDatabase, Unreachable) as error:
+    except (KafkaUnreachable, NoDatabase, NotWritten, Unreachable) as error:
         fail(str(error), UNREACHABLE)
     except AgentRunning as error:
         fail(str(error), RUNNING)

@@ -10,6 +10,7 @@ from runstream.errors import MessageRefused
 from runstream.messages import Message
 from runstream_deploy.operations.letter_topics import number
 from runstream_deploy.operations.letters import FACTS, Letter
+from runstream_deploy.operations.patience import written
 
 
 class FileLetters:
@@ -43,7 +44,8 @@ class FileLetters:
                     failed[letter.id] = problem
                     continue
                 try:
-                    await ingest.put([Message(letter.topic, letter.key or b"", letter.value, letter.headers)])
+                    message = Message(letter.topic, letter.key or b"", letter.value, letter.headers)
+                    await written(ingest.put([message]), ingest.health)
                 except MessageRefused as error:
                     failed[letter.id] = str(error)
         finally:

@@ -1,0 +1,47 @@
+"""One thing that was looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runstream_deploy.errors import DeployError
+
+if TYPE_CHECKING:
+    from runstream.settings import Settings
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was looked at. `remedy` is empty when `ok`."""
+
+    ok: bool
+    subject: str
+    found: str
+    remedy: str = ""
+
+
+Check = Callable[["Settings"], Iterator[Finding]]
+
+
+def judged(subject: str, found: str, remedy: str = "", *, ok: bool) -> Finding:
+    return Finding(ok, subject, found, "" if ok else remedy)
+
+
+def examined(check: Check, settings: Settings) -> list[Finding]:
+    """A check that cannot finish is a finding, too: the doctor never falls over what it came to look at."""
+    found: list[Finding] = []
+    try:
+        found.extend(check(settings))
+    except DeployError as error:
+        found.append(Finding(False, subject_of(check), str(error), "Do what the message says, then run this again."))
+    except Exception as error:  # noqa: BLE001 - whatever is broken here is what the user asked about
+        text = (str(error).strip().splitlines() or [""])[0][:500]
+        remedy = "Mend what the message names, then run this again."
+        found.append(Finding(False, subject_of(check), f"{type(error).__name__}: {text}", remedy))
+    return found
+
+
+def subject_of(check: Check) -> str:
+    return {"brokers": "Kafka", "database": "ClickHouse"}.get(check.__name__, check.__name__.replace("_", " "))

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka.admin import AdminClient
+from typer.testing import Result
+
+from ingest.ingest_worker import send
+from runstream_deploy.examination.brokers import partition_findings, topic_findings
+from runstream_storage.connection import connect
+
+Runstream = Callable[..., Result]
+GOOD = {
+    "cleanup.policy": "delete",
+    "max.message.bytes": "8388608",
+    "message.timestamp.type": "LogAppendTime",
+    "retention.ms": "-1",
+    "retention.bytes": "-1",
+    "min.insync.replicas": "2",
+}
+
+
+def findings(runstream: Runstream, code: int = 1) -> dict[str, dict[str, Any]]:
+    return {one["subject"]: one for one in json.loads(runstream("doctor", "--json", code=code).stdout)["findings"]}
+
+
+@pytest.fixture
+def filled(runstream: Runstream, database: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("RUNSTREAM_CLICKHOUSE", database)
+    return database
+
+
+def test_a_healthy_database_needs_no_mending(runstream: Runstream, filled: str) -> None:
+    found = findings(runstream, code=0)
+    subjects = {"ClickHouse", "clocks", "schema", "deduplication", "rights", "parts", "dead letters", "libraries"}
+    assert subjects <= set(found)
+
+
+def test_a_table_that_remembers_no_insert_is_named(runstream: Runstream, filled: str) -> None:
+    with closing(connect(filled)) as client:
+        client.command("ALTER TABLE params MODIFY SETTING non_replicated_deduplication_window = 5")
+    found = findings(runstream)["deduplication"]
+    assert not found["ok"]
+    assert "params (5)" in found["found"]
+    assert "MODIFY SETTING" in found["remedy"]
+
+
+def test_dead_letters_that_wait_are_told_and_handled_ones_are_not(runstream: Runstream, filled: str) -> None:
+    with closing(connect(filled)) as client:
+        names = ["topic", "partition", "offset", "reason", "error", "bytes", "ts_us", "status", "handled_us"]
+        client.insert("dead_letters", [["t", 0, 1, "invalid", "", 1, 1, "", 0]], column_names=names)
+        assert "dlq" in findings(runstream)["dead letters"]["remedy"]
+        client.insert("dead_letters", [["t", 0, 1, "invalid", "", 1, 1, "dropped", 5]], column_names=names)
+    assert findings(runstream, code=0)["dead letters"]["ok"]
+
+
+def test_refused_messages_are_told(runstream: Runstream, filled: str, tmp_path: Path) -> None:
+    (tmp_path / "data" / "refused").mkdir(parents=True)
+    (tmp_path / "data" / "refused" / "one").write_bytes(b"x")
+    assert not findings(runstream)["refused messages"]["ok"]
+
+
+@pytest.mark.real
+def test_topics_that_forget_are_named_with_the_line_that_mends_them(
+    runstream: Runstream, filled: str, cluster: str, kafka: Any
+) -> None:
+    send(kafka.bootstrap, f"{cluster}.metrics", [b"x"])
+    runs = json.loads(runstream("doctor", "--json", code=1).stdout)["findings"]
+    control = [one for one in runs if one["subject"] == f"topic {cluster}.control"]
+    assert {one["remedy"].rpartition(" ")[2] for one in control} >= {
+        "message.timestamp.type=LogAppendTime",
+        "retention.ms=-1",
+    }
+    assert all(one["remedy"] for one in runs if not one["ok"])
+    assert {"Kafka", "offsets retention", "clocks of Kafka"} <= {one["subject"] for one in runs if one["ok"]}
+
+
+@pytest.mark.real
+def test_topics_that_the_library_makes_need_no_mending(
+    runstream: Runstream, filled: str, cluster: str, kafka: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import asyncio
+
+    from runstream.kafka_options import KafkaOptions
+    from runstream.kafka_topics import create_missing_topics
+
+    prefix = f"{cluster}.own"
+    made = asyncio.run(create_missing_topics(prefix, KafkaOptions(kafka.bootstrap, partitions=1)))
+    monkeypatch.setenv("RUNSTREAM_TOPIC_PREFIX", prefix)
+    try:
+        assert findings(runstream, code=0)["topic settings"]["ok"]
+    finally:
+        admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+        for future in admin.delete_topics(made).values():
+            future.result()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("cleanup.policy", "compact"),
+        ("max.message.bytes", "1048588"),
+        ("message.timestamp.type", "CreateTime"),
+        ("retention.ms", "604800000"),
+        ("retention.bytes", "1"),
+    ],
+)
+def test_each_setting_that_loses_data_is_one_finding(setting: str, value: str) -> None:
+    (found,) = topic_findings("t.control", {**GOOD, setting: value}, for_ever=True)
+    assert setting in found.remedy
+    assert list(topic_findings("t.control", GOOD, for_ever=True)) == []
+
+
+def test_copies_that_are_too_few_or_behind_are_findings() -> None:
+    def partition(replicas: int, isr: int, leader: int = 1) -> dict[str, Any]:
+        return {"partition": 0, "leader": leader, "replicas": list(range(replicas)), "isr": list(range(isr))}
+
+    assert list(partition_findings("t", [partition(3, 3)], GOOD, 3)) == []
+    assert len(list(partition_findings("t", [partition(3, 2)], GOOD, 3))) == 1
+    assert len(list(partition_findings("t", [partition(3, 3)], {}, 3))) == 1
+    assert len(list(partition_findings("t", [partition(1, 1)], GOOD, 3))) == 1
+    assert list(partition_findings("t", [partition(1, 1)], GOOD, 1)) == []
+    assert "leader" in next(partition_findings("t", [partition(3, 0, -1)], GOOD, 3)).found
