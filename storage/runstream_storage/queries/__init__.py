@@ -9,6 +9,7 @@ from runstream_storage.queries.curves import curves
 from runstream_storage.queries.definitions import MetricDefinition, MetricDefinitions, metric_definitions
 from runstream_storage.queries.delivery import DeadLetter, DeadLetters, Gap, Pipeline, TopicProgress, gaps, pipeline
 from runstream_storage.queries.groups import groups
+from runstream_storage.queries.history import Fork, History, Rewind, Stretches, curves_against, hidden_curves, history
 from runstream_storage.queries.names import (
     attribute_values,
     completions,
@@ -54,18 +55,22 @@ __all__ = [
     "Curves",
     "DeadLetter",
     "DeadLetters",
+    "Fork",
     "Gap",
     "Group",
+    "History",
     "MetricDefinition",
     "MetricDefinitions",
     "Name",
     "Pipeline",
     "Project",
+    "Rewind",
     "RunHeader",
     "RunRow",
     "RunsPage",
     "Spread",
     "SqlResult",
+    "Stretches",
     "Summary",
     "TopicProgress",
     "Value",
@@ -80,9 +85,12 @@ __all__ = [
     "completions",
     "count",
     "curves",
+    "curves_against",
     "find_run",
     "gaps",
     "groups",
+    "hidden_curves",
+    "history",
     "metric_definitions",
     "metric_names",
     "param_names",

@@ -76,7 +76,7 @@ class DeadLetter:
 @dataclass(frozen=True, slots=True)
 class Pipeline:
     """What the database knows of its own filling. `topics` is empty where ingest read no Kafka or nothing yet;
-    `newest_at` is the newest sign of life of any run, None without runs; `latest` are the newest dead letters that wait.
+    `newest_at` is the newest sign of life of any run, None without runs; `latest` are the newest letters that wait.
     """
 
     topics: tuple[TopicProgress, ...]
