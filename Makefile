@@ -5,7 +5,7 @@ DEMO := .venv-demo
 BIN := $(DEV)/bin
 PACKAGES := producer storage ingest ui deploy tests
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench lock wheel test-wheel test-pypi test-containers environment environment-demo clean
+.PHONY: help demo test check format bench chaos lock wheel test-wheel test-pypi test-containers environment environment-demo clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 20
@@ -34,6 +34,9 @@ format: environment ## Format the code and mend what lint can mend
 
 bench: environment ## Measure everything, print it and write docs/benchmarks.md
 	@$(BIN)/python deploy/bench
+
+chaos: environment ## Break everything for a while and count what is there; ARGS="--minutes 10 --seed 7"
+	@$(BIN)/python tests/chaos $(ARGS)
 
 lock: environment ## Resolve the newest versions that pyproject.toml allows into requirements/*.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --extra dev pyproject.toml -o requirements/dev.txt --custom-compile-command "make lock"
