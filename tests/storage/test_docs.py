@@ -51,7 +51,7 @@ def test_every_example_query_runs_and_finds_something(client: Client, pen: Any) 
     empty = [
         example
         for example, rows in found.items()
-        if not rows and "v_artifacts" not in example and "failed" not in example
+        if not rows and not any(word in example for word in ("v_artifacts", "failed", "v_gaps"))
     ]
     assert not empty
 

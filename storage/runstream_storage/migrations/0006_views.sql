@@ -1,10 +1,16 @@
--- Views: what analysts read, and three of our own beneath them.
+-- Views: what analysts read, and some of our own beneath them.
 --
 -- They hide that a row may be stored more than once, what was deleted, and how a run's state is derived. A predicate on
--- project or run_id reaches the tables. do_not_merge_across_partitions_select_final is valid because a partition is a
--- function of the run. Aggregating tables are grouped and never read with FINAL: under FINAL the elements of a tuple, such
--- as terminal.ver, are not merged as the tuple is.
--- Our own, each one row a run: run_edits (what people set), run_names, and run_states (state and times).
+-- project or run_id reaches the tables. do_not_merge_across_partitions_select_final is valid where a partition is a
+-- function of the run; it is never used on points, whose partitions keep the attempts of a run apart. Aggregating tables
+-- are grouped and never read with FINAL: under FINAL the elements of a tuple, such as terminal.ver, are not merged as the
+-- tuple is.
+-- Our own, each one row a run: run_edits (what people set), run_names, and run_states (state and times). And run_sources,
+-- for the runs that were forked or rewound only: a row is a run whose points they show, themselves (depth 0) or an
+-- ancestor. Of its points those count whose step is at most `upto` and that no element (rank, attempt, step) of `cuts`
+-- hides: a point of this rank and an earlier attempt with a greater step. At equal steps the lowest depth wins. A rewind
+-- hides what was inherited, too: to a child, its ancestors' attempts are earlier than any of its own.
+-- In ordinary runs a point costs no more than a look into a set, which is empty while nobody forks or rewinds.
 -- State: the end of the newest attempt's writers once all of them have ended, the worst of them; until then the age of
 -- the last sign of life against the newest one that was ingested. Wall-clock time only caps it, so that one machine
 -- whose clock is ahead cannot make the others look lost. Bits 6 to 55 of a version are microseconds since 2025.
@@ -26,10 +32,40 @@ WHERE is_deleted = 0
 GROUP BY project, run_id;
 
 CREATE VIEW IF NOT EXISTS run_names AS
-SELECT r.project AS project, r.run_id AS run_id, if(e.name != '', e.name, r.name) AS run_name, e.deleted AS deleted
-FROM (SELECT project, run_id, name FROM runs FINAL) AS r
-LEFT JOIN run_edits AS e ON e.project = r.project AND e.run_id = r.run_id
+SELECT project, run_id, if(max(edited) != '', max(edited), max(first_name)) AS run_name, max(gone) AS deleted
+FROM
+(
+    SELECT project, run_id, name AS first_name, '' AS edited, 0 AS gone FROM runs FINAL
+    UNION ALL
+    SELECT project, run_id, '' AS first_name, if(key = 'name', value, '') AS edited, key = 'deleted' AS gone
+    FROM run_attrs FINAL
+    WHERE is_deleted = 0 AND key IN ('name', 'deleted')
+)
+GROUP BY project, run_id
 SETTINGS do_not_merge_across_partitions_select_final = 1;
+
+CREATE VIEW IF NOT EXISTS run_sources AS
+WITH RECURSIVE chain AS
+(
+    SELECT project, run_id, run_id AS source, toUInt16(0) AS depth, toInt64(9223372036854775807) AS upto, forked_from, fork_step
+    FROM runs FINAL
+    WHERE run_id IN (SELECT run_id FROM runs WHERE forked_from != '' UNION ALL SELECT run_id FROM rewinds)
+    UNION ALL
+    SELECT c.project, c.run_id, toUUIDOrZero(c.forked_from), toUInt16(c.depth + 1), least(c.upto, c.fork_step),
+           p.forked_from, p.fork_step
+    FROM chain AS c
+    LEFT JOIN (SELECT project, run_id, forked_from, fork_step FROM runs FINAL) AS p
+        ON p.project = c.project AND p.run_id = toUUIDOrZero(c.forked_from)
+    WHERE c.forked_from != '' AND c.depth < 64
+)
+SELECT k.project AS project, k.run_id AS run_id, k.source AS source, k.depth AS depth, k.upto AS upto,
+       arrayConcat(w.cuts, arrayMap(cut -> (cut.1, toUInt32(65536), cut.3), groupArrayArray(w.cuts) OVER
+           (PARTITION BY project, run_id ORDER BY depth ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))) AS cuts
+FROM chain AS k
+LEFT JOIN
+(
+    SELECT project, run_id, groupArray((rank, toUInt32(attempt), step)) AS cuts FROM rewinds FINAL GROUP BY project, run_id
+) AS w ON w.project = k.project AND w.run_id = k.source;
 
 CREATE VIEW IF NOT EXISTS run_states AS
 WITH (SELECT least(max(last_us), toUnixTimestamp64Micro(now64(6))) FROM liveness) AS newest_us
@@ -118,11 +154,69 @@ CREATE VIEW IF NOT EXISTS v_points
 AS
 SELECT p.project AS project, p.run_id AS run_id, n.run_name AS run_name, p.metric AS metric, p.rank AS rank,
        p.step AS step, fromUnixTimestamp64Micro(p.ts_us, 'UTC') AS ts, p.value AS value
-FROM (SELECT project, run_id, metric, rank, step, ts_us, value FROM points FINAL) AS p
-LEFT JOIN run_names AS n ON n.project = p.project AND n.run_id = p.run_id
-WHERE ifNull(n.deleted, 0) = 0
-SETTINGS do_not_merge_across_partitions_select_final = 1
-COMMENT 'One row a point: the newest value of each metric, rank and step. Name the project, the run and the metric.';
+FROM
+(
+    SELECT project, run_id, metric, rank, step, ts_us, value
+    FROM points FINAL
+    WHERE run_id NOT IN (SELECT run_id FROM runs WHERE forked_from != '' UNION ALL SELECT run_id FROM rewinds)
+) AS p
+LEFT ANY JOIN run_names AS n ON n.project = p.project AND n.run_id = p.run_id
+WHERE n.deleted = 0
+UNION ALL
+SELECT f.project AS project, f.run_id AS run_id, n.run_name AS run_name, f.metric AS metric, f.rank AS rank,
+       f.step AS step, fromUnixTimestamp64Micro(f.point.1, 'UTC') AS ts, f.point.2 AS value
+FROM
+(
+    SELECT k.project AS project, k.run_id AS run_id, p.metric AS metric, p.rank AS rank, p.step AS step,
+           argMin((p.ts_us, p.value), k.depth) AS point
+    FROM
+    (
+        SELECT project, run_id, metric, rank, step, ts_us, value, attempt
+        FROM points FINAL
+        WHERE run_id IN (SELECT arrayJoin([run_id, toUUIDOrZero(forked_from)]) FROM runs WHERE forked_from != ''
+                         UNION ALL SELECT run_id FROM rewinds)
+    ) AS p
+    INNER JOIN run_sources AS k ON k.project = p.project AND k.source = p.run_id
+    WHERE p.step <= k.upto AND NOT arrayExists(cut -> cut.1 = p.rank AND cut.2 > p.attempt AND cut.3 < p.step, k.cuts)
+    GROUP BY project, run_id, metric, rank, step
+) AS f
+LEFT ANY JOIN run_names AS n ON n.project = f.project AND n.run_id = f.run_id
+WHERE n.deleted = 0
+COMMENT 'One row a point: the newest visible value of each metric, rank and step. Name the project, the run and the metric.';
+
+CREATE VIEW IF NOT EXISTS v_points_all
+(
+    project  LowCardinality(String) COMMENT 'Project.',
+    run_id   UUID COMMENT 'The run that logged it; what a fork inherits stands with its ancestor.',
+    run_name String COMMENT 'Name of the run, as last edited.',
+    metric   LowCardinality(String) COMMENT 'Metric.',
+    rank     UInt32 COMMENT 'Rank of the process in a distributed job, else 0.',
+    step     Int64 COMMENT 'Step.',
+    attempt  UInt16 COMMENT '0 for the first start of the run, 1 more at each resume or rewind.',
+    writer   UInt64 COMMENT 'The process that logged it, as in v_writers.',
+    ts       DateTime64(6, 'UTC') COMMENT 'When it was logged.',
+    value    Float64 COMMENT 'Value; NaN and infinities as they were logged.',
+    hidden   UInt8 COMMENT '1: a later attempt logged this step again, or a rewind took it back; v_points leaves it out.'
+)
+AS
+SELECT p.project AS project, p.run_id AS run_id, n.run_name AS run_name, p.metric AS metric, p.rank AS rank,
+       p.step AS step, p.attempt AS attempt, p.point.1 AS writer, fromUnixTimestamp64Micro(p.point.2, 'UTC') AS ts,
+       p.point.3 AS value,
+       p.newest > p.ver OR arrayExists(cut -> cut.1 = p.rank AND cut.2 > p.attempt AND cut.3 < p.step, w.cuts) AS hidden
+FROM
+(
+    SELECT project, run_id, metric, rank, step, attempt, argMax((s.writer, s.ts_us, s.value), s.ver) AS point,
+           max(s.ver) AS ver, max(ver) OVER (PARTITION BY project, run_id, metric, rank, step) AS newest
+    FROM points AS s
+    GROUP BY project, run_id, metric, rank, step, attempt
+) AS p
+LEFT ANY JOIN run_names AS n ON n.project = p.project AND n.run_id = p.run_id
+LEFT ANY JOIN
+(
+    SELECT project, run_id, groupArray((rank, toUInt32(attempt), step)) AS cuts FROM rewinds FINAL GROUP BY project, run_id
+) AS w ON w.project = p.project AND w.run_id = p.run_id
+WHERE n.deleted = 0
+COMMENT 'One row a point of each attempt, hidden ones too: the newest value of each metric, rank, step and attempt.';
 
 CREATE VIEW IF NOT EXISTS v_params
 (
@@ -138,8 +232,8 @@ AS
 SELECT p.project AS project, p.run_id AS run_id, n.run_name AS run_name, p.name AS name, p.text AS value,
        if(p.kind IN ('bool', 'int', 'float'), p.number, NULL) AS number, p.kind AS kind
 FROM (SELECT project, run_id, name, text, number, kind FROM params FINAL WHERE is_deleted = 0) AS p
-LEFT JOIN run_names AS n ON n.project = p.project AND n.run_id = p.run_id
-WHERE ifNull(n.deleted, 0) = 0
+LEFT ANY JOIN run_names AS n ON n.project = p.project AND n.run_id = p.run_id
+WHERE n.deleted = 0
 COMMENT 'One row a param of a run: the newest value of run.config.';
 
 CREATE VIEW IF NOT EXISTS v_summary
@@ -151,7 +245,7 @@ CREATE VIEW IF NOT EXISTS v_summary
     last       Float64 COMMENT 'Value at the highest step of the newest attempt.',
     min        Nullable(Float64) COMMENT 'Smallest value, infinities included; NULL when every value is NaN.',
     max        Nullable(Float64) COMMENT 'Largest value, infinities included; NULL when every value is NaN.',
-    n          UInt64 COMMENT 'Values logged, by all writers of the run.',
+    n          UInt64 COMMENT 'Points, of all ranks.',
     first      Float64 COMMENT 'Value at the lowest step.',
     first_step Int64 COMMENT 'Lowest step.',
     last_step  Int64 COMMENT 'Step of last.',
@@ -176,13 +270,18 @@ FROM
         SELECT project, run_id, metric, max(s.last) AS last, min(s.min) AS min, max(s.max) AS max, min(s.first) AS first,
                min(s.first_us) AS first_us, max(s.last_us) AS last_us, max(s.n) AS n, max(s.n_nan) AS n_nan, max(s.n_inf) AS n_inf
         FROM metric_summary AS s
+        WHERE (project, metric, run_id) NOT IN (SELECT project, metric, run_id FROM summary_exact)
         GROUP BY project, metric, run_id, rank, writer
     )
     GROUP BY project, metric, run_id
+    UNION ALL
+    SELECT project, run_id, metric, last, min, max, first, first_us, last_us, n, n_nan, n_inf
+    FROM summary_exact FINAL
+    WHERE n > 0
 ) AS m
-LEFT JOIN run_names AS n ON n.project = m.project AND n.run_id = m.run_id
-WHERE ifNull(n.deleted, 0) = 0
-COMMENT 'One row a metric of a run, over all its points and writers.';
+LEFT ANY JOIN run_names AS n ON n.project = m.project AND n.run_id = m.run_id
+WHERE n.deleted = 0
+COMMENT 'One row a metric of a run, over all its visible points and writers.';
 
 CREATE VIEW IF NOT EXISTS v_tags
 (
@@ -195,8 +294,8 @@ CREATE VIEW IF NOT EXISTS v_tags
 AS
 SELECT t.project AS project, t.run_id AS run_id, n.run_name AS run_name, substring(t.key, 5) AS tag, t.actor AS actor
 FROM (SELECT project, run_id, key, actor FROM run_attrs FINAL WHERE is_deleted = 0 AND startsWith(key, 'tag:')) AS t
-LEFT JOIN run_names AS n ON n.project = t.project AND n.run_id = t.run_id
-WHERE ifNull(n.deleted, 0) = 0
+LEFT ANY JOIN run_names AS n ON n.project = t.project AND n.run_id = t.run_id
+WHERE n.deleted = 0
 COMMENT 'One row a tag of a run.';
 
 CREATE VIEW IF NOT EXISTS v_artifacts
@@ -234,8 +333,60 @@ LEFT JOIN
     WHERE is_deleted = 0 AND alias != 'latest'
     GROUP BY project, name, digest
 ) AS l ON l.project = a.project AND l.name = a.name AND l.digest = a.digest
-LEFT JOIN run_names AS n ON n.project = a.project AND n.run_id = a.run_id
+LEFT ANY JOIN run_names AS n ON n.project = a.project AND n.run_id = a.run_id
 COMMENT 'One row a version of an artifact. It outlives the run that made it.';
+
+CREATE VIEW IF NOT EXISTS v_gaps
+(
+    project   LowCardinality(String) COMMENT 'Project.',
+    run_id    UUID COMMENT 'The run.',
+    run_name  String COMMENT 'Name of the run, as last edited.',
+    writer    UInt64 COMMENT 'The process whose rows are missing, as in v_writers.',
+    rank      UInt32 COMMENT 'Its rank.',
+    stream    LowCardinality(String) COMMENT 'metrics (calls of log) or control (params, tags, starts and the like).',
+    first_seq Int64 COMMENT 'Number of the first missing row; a writer counts its rows of a stream from 0.',
+    last_seq  Int64 COMMENT 'Number of the last missing row.',
+    rows      Int64 COMMENT 'How many are missing.',
+    known_by  String COMMENT 'sequence: later rows have arrived; finished or heartbeat: the number of rows that the writer announced.'
+)
+AS
+WITH (SELECT max(newest_ms) * 1000 FROM ingest_marks WHERE endsWith(topic, '.metrics')) AS marked_us,
+     (SELECT max(last_us) FROM liveness) AS heard_us,
+     greatest(if(marked_us > 0, marked_us, heard_us) - 60000000, toUnixTimestamp64Micro(now64(6)) - 600000000) AS settled_us
+SELECT g.project AS project, g.run_id AS run_id, n.run_name AS run_name, g.writer AS writer, g.rank AS rank, g.stream AS stream,
+       g.hole.1 AS first_seq, g.hole.2 - 1 AS last_seq, g.hole.2 - g.hole.1 AS rows,
+       multiIf(g.hole.1 < g.reached, 'sequence', g.ended, 'finished', 'heartbeat') AS known_by
+FROM
+(
+    SELECT project, run_id, writer, stream, max(of_rank) AS rank, max(end) AS reached, max(said) AS announced, max(has_ended) AS ended,
+           arrayFold((found, stretch) -> (greatest(found.1, stretch.2),
+                                          if(stretch.1 > found.1, arrayPushBack(found.2, (found.1, stretch.1)), found.2)),
+                     arrayConcat(arraySort(groupArrayIf((start, end), start >= 0)), if(announced > reached, [(announced, announced)], [])),
+                     (toInt64(0), CAST([], 'Array(Tuple(Int64, Int64))'))).2 AS holes,
+           arrayJoin(holes) AS hole
+    FROM
+    (
+        SELECT project, run_id, writer, stream, start, max(c.end) AS end, max(c.rank) AS of_rank, toInt64(-1) AS said, 0 AS has_ended
+        FROM coverage AS c
+        GROUP BY project, run_id, writer, stream, start
+        UNION ALL
+        SELECT project, run_id, writer, 'metrics' AS stream, toInt64(-1) AS start, toInt64(0) AS end, toUInt32(0) AS of_rank,
+               if(max(b.terminal).1 > 0 AND max(b.terminal).5 >= 0, max(b.terminal).5, max(b.metric_seq)) AS said,
+               max(b.terminal).1 > 0 AS has_ended
+        FROM liveness AS b
+        GROUP BY project, run_id, writer
+        HAVING said > 0 AND max(b.last_us) <= settled_us
+        UNION ALL
+        SELECT project, run_id, writer, 'metrics' AS stream, toInt64(-1) AS start, toInt64(0) AS end, rank AS of_rank, toInt64(-1) AS said,
+               0 AS has_ended
+        FROM writers
+    )
+    GROUP BY project, run_id, writer, stream
+    HAVING notEmpty(holes)
+) AS g
+LEFT ANY JOIN run_names AS n ON n.project = g.project AND n.run_id = g.run_id
+WHERE n.deleted = 0
+COMMENT 'One row a stretch of rows that were logged and have not arrived. It closes by itself when they do. What is still on its way is no gap: a number that the writer announced counts once what was ingested is a minute newer, or it is ten minutes old.';
 
 CREATE VIEW IF NOT EXISTS v_writers
 (
@@ -280,7 +431,7 @@ LEFT JOIN
     FROM liveness AS b
     GROUP BY project, run_id, writer
 ) AS l ON l.project = w.project AND l.run_id = w.run_id AND l.writer = w.writer
-LEFT JOIN run_names AS n ON n.project = w.project AND n.run_id = w.run_id
-WHERE ifNull(n.deleted, 0) = 0
+LEFT ANY JOIN run_names AS n ON n.project = w.project AND n.run_id = w.run_id
+WHERE n.deleted = 0
 SETTINGS do_not_merge_across_partitions_select_final = 1
 COMMENT 'One row a process of a run: where and how it ran, and how it ended.';

@@ -65,6 +65,7 @@ CREATE TABLE IF NOT EXISTS summary_exact
     n        UInt64 COMMENT 'visible points; 0: none is left, the pair is hidden',
     n_nan    UInt64,
     n_inf    UInt64,
+    ranks    UInt32 COMMENT 'how many ranks have visible points',
     ver      UInt64 COMMENT 'how much was durable when it was computed: only grows, so the newest computation wins',
     INDEX run_id run_id TYPE bloom_filter GRANULARITY 1
 )

@@ -1,0 +1,124 @@
+"""Summaries that sums cannot get right, computed from the visible points.
+
+metric_summary is incremental: right while no logged value is hidden or replaced later. It is not for runs that were
+rewound or forked, for writers of one rank whose steps overlap, and for steps that one logged again or out of order.
+All of that is known from small tables, so the pairs of run and metric that it touches are found without reading points.
+Their rows in summary_exact stand in place of the sums in every view and query.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from string import Template
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from runstream_storage.execution import rows, statement, translate
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+RUNS_A_BATCH = 100
+PAIRS_A_BATCH = 1_000
+POINTS_A_BATCH = 20_000_000
+WRITE = {"insert_deduplicate": 0}  # the same rows again are no mistake: the version decides
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A run whose sums may be wrong. `sources` are the runs whose points it shows, itself first."""
+
+    project: str
+    run_id: str
+    sources: tuple[str, ...]
+    moved: bool
+    """It was rewound or forked."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A metric of a run whose row is older than its points."""
+
+    run: Candidate
+    metric: str
+    ver: int
+    points: int
+
+
+def refresh(client: Client, *, project: str = "", run_ids: Sequence[str] = ()) -> int:
+    """Bring summary_exact up to what is durable, and return how many pairs of run and metric were computed.
+
+    `run_ids` are runs that changed, and those forked from them are looked at, too; without it, all runs (of `project`).
+    0 means that nothing had changed. Any number of processes may call it at once, and again after a failure: a row is a
+    function of the points, and the one that has seen most wins. Call it after the rows are durable: what arrives
+    while it runs is for the next call. Raises QueryError and Unreachable.
+    """
+    if not (found := candidates(client, project=project, run_ids=run_ids)):
+        return 0
+    by_project: defaultdict[str, list[Candidate]] = defaultdict(list)
+    for run in found:
+        by_project[run.project].append(run)
+    done = 0
+    for of_project, runs in by_project.items():
+        for start in range(0, len(runs), RUNS_A_BATCH):
+            pairs = outdated(client, of_project, runs[start : start + RUNS_A_BATCH])
+            for batch in batches(pairs):
+                write(client, of_project, batch)
+                done += len(batch)
+    return done
+
+
+def candidates(client: Client, *, project: str = "", run_ids: Sequence[str] = ()) -> list[Candidate]:
+    """The runs whose summaries may need correction; few, and found without reading points."""
+    found = rows(client, "corrections_runs", project=project, run_ids=[str(UUID(run_id)) for run_id in run_ids])
+    return [Candidate(of, run, tuple(sources), bool(moved)) for of, run, sources, _, moved in found]
+
+
+def outdated(client: Client, project: str, runs: Sequence[Candidate]) -> list[Pair]:
+    """The pairs of `runs` whose points changed since they were computed last."""
+    links = [(run, source) for run in runs for source in run.sources]
+    found = rows(
+        client,
+        "corrections_pairs",
+        project=project,
+        run_ids=[run.run_id for run, _ in links],
+        sources=[source for _, source in links],
+        moved=[int(run.moved) for run, _ in links],
+    )
+    by_id = {run.run_id: run for run in runs}
+    return [Pair(by_id[run_id], metric, ver, points) for run_id, metric, ver, points in found]
+
+
+def batches(pairs: Sequence[Pair]) -> Iterator[list[Pair]]:
+    """Of one kind each, and small enough for one statement."""
+    for moved in (False, True):
+        batch: list[Pair] = []
+        points = 0
+        for pair in pairs:
+            if pair.run.moved != moved:
+                continue
+            if batch and (len(batch) >= PAIRS_A_BATCH or points + pair.points > POINTS_A_BATCH):
+                yield batch
+                batch, points = [], 0
+            batch.append(pair)
+            points += pair.points
+        if batch:
+            yield batch
+
+
+def write(client: Client, project: str, pairs: Sequence[Pair]) -> None:
+    """Compute and insert the rows of `pairs`, which are all of runs that were moved, or all of runs that were not."""
+    part = statement("corrections_moved" if pairs[0].run.moved else "corrections_plain")
+    parameters = {
+        "project": project,
+        "run_ids": [pair.run.run_id for pair in pairs],
+        "metrics": [pair.metric for pair in pairs],
+        "vers": [pair.ver for pair in pairs],
+        "sources": sorted({source for pair in pairs for source in pair.run.sources}),
+    }
+    try:
+        client.command(Template(statement("corrections_write")).substitute(points=part), parameters, settings=WRITE)
+    except Exception as error:
+        raise translate(error) from error
