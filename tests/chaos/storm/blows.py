@@ -44,20 +44,23 @@ class Blow:
 
 
 def schedule(seed: int, seconds: float, every_s: float) -> list[Blow]:
-    """Each kind once, in a random order, then kinds by weight, one every `every_s` seconds on average."""
+    """Each kind once, in a random order, then kinds by weight, one every `every_s` seconds on average.
+
+    While the time after an outage lasts, other kinds are taken; a storm that is too short has fewer outages.
+    """
     dice = random.Random(seed)
     first = list(WEIGHTS)
     dice.shuffle(first)
     blows: list[Blow] = []
-    at, calm_until = min(1.0, every_s), 0.0
+    at, next_outage = min(1.0, every_s), 0.0
     while at < seconds:
-        kind = first.pop() if first else dice.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
-        if kind in OUTAGES and at < calm_until:
-            if first or dice.random() < 0.5:
-                first.insert(0, kind)
-            kind = dice.choice(["kill worker", "stop worker", "kill trainer", "kill agent", "tear spool"])
+        allowed = [kind for kind in WEIGHTS if kind not in OUTAGES or at >= next_outage]
+        due = [kind for kind in first if kind in allowed]
+        kind = due[0] if due else dice.choices(allowed, [WEIGHTS[kind] for kind in allowed])[0]
+        if kind in first:
+            first.remove(kind)
         if kind in OUTAGES:
-            calm_until = at + OUTAGE_COSTS_S
+            next_outage = at + OUTAGE_COSTS_S
         blows.append(Blow(round(at, 2), kind, dice.getrandbits(32)))
-        at += dice.expovariate(1 / every_s) if not first else every_s
+        at += every_s if first else dice.expovariate(1 / every_s)
     return blows

@@ -1,4 +1,4 @@
-"""A small set-up for one fault at a time: trainers and an agent on a given broker, and workers as they are asked for."""
+"""A small set-up for one fault at a time: trainers and an agent on a given broker, and workers on demand."""
 
 from __future__ import annotations
 
