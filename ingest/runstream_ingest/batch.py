@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from runstream_ingest import decoded, records
+from runstream_ingest import decoded, intents, records
 from runstream_ingest.decoded import Decoded
 from runstream_ingest.metrics import Metrics
-from runstream_ingest.records import Carried
+from runstream_ingest.records import Carried, Source
 from runstream_ingest.step import Step
 
 
 class Batch:
     """Hands on what came in when it reaches `max_rows` or `max_bytes`, or `max_age_s` after its first message.
 
-    A batch may hold several partitions: at low rates one insert serves them all.
+    A batch may hold several partitions: at low rates one insert serves them all. It is cut before its ranges would not
+    fit the metadata of a commit.
     """
 
     def __init__(
@@ -24,12 +25,17 @@ class Batch:
         self._metrics = metrics
         self._then = then
         self._held: list[Carried[Decoded]] = []
+        self._sources: set[Source] = set()
         self._rows = 0
         self._bytes = 0
         self._since: float | None = None
 
     async def put(self, item: Carried[Decoded], /) -> None:
+        sources = self._sources.union(item.ranges)
+        if self._held and len(sources) > len(self._sources) and not intents.fits(sources):
+            await self._flush()
         self._held.append(item)
+        self._sources.update(item.ranges)
         self._rows += item.value.rows
         self._bytes += item.value.bytes
         if self._rows >= self._max_rows or self._bytes >= self._max_bytes:
@@ -48,9 +54,12 @@ class Batch:
             await self._flush()
         await self._then.close()
 
+    async def abandon(self) -> None:
+        await self._then.abandon()
+
     async def _flush(self) -> None:
         held, rows = self._held, self._rows
-        self._held, self._rows, self._bytes, self._since = [], 0, 0, None
+        self._held, self._sources, self._rows, self._bytes, self._since = [], set(), 0, 0, None
         self._metrics.batch_rows.observe(rows)
         batch = decoded.joined(item.value for item in held)
         await self._then.put(Carried(batch, records.joined(item.ranges for item in held)))

@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, Iterator
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import cramjam
 import stamina
 import structlog
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
 
+from runstream_ingest import ledger
 from runstream_ingest.errors import InsertError, InsertMisconfigured, InsertRefused, InsertUnavailable
 from runstream_ingest.health import Health
-from runstream_ingest.insert import Inserter, insert_settings
+from runstream_ingest.insert import insert_settings
 from runstream_ingest.metrics import Metrics
 from runstream_ingest.native import Block, Buffer
 from runstream_storage.connection import ClickHouseSettings, connect
 from runstream_storage.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
 
     from clickhouse_connect.driver.client import Client
 
     _Act = Callable[[Client], object]
 
+T = TypeVar("T")
 log = structlog.get_logger("runstream.ingest")
 
 UNAVAILABLE = frozenset(
@@ -61,22 +63,36 @@ class ClickHouseInserter:
     async def insert(self, table: str, block: Block, token: str) -> None:
         await self._call(table, lambda client: self._send(client, table, block, token))
 
+    async def query(self, sql: str, parameters: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        """The rows of `sql`, its parameters bound by the server. Raises as `insert`."""
+        rows: Sequence[Sequence[Any]] = await self._call(
+            "a question", lambda client: client.query(sql, parameters=dict(parameters)).result_rows
+        )
+        return rows
+
+    async def command(self, sql: str, parameters: Mapping[str, Any]) -> None:
+        """Runs `sql`. Raises as `insert`."""
+        await self._call("a statement", lambda client: client.command(sql, parameters=dict(parameters)))
+
     async def check(self) -> None:
         """Raises as `insert` when the tables are not there or not reachable."""
         await self._call("points", lambda client: client.query("SELECT value FROM points LIMIT 0"))
+
+    async def refresh(self) -> None:
+        """Computes the exact summaries that are wanted. Raises as `insert`."""
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
         if self._client is not None:
             self._client.close()
 
-    async def _call(self, table: str, act: _Act) -> None:
+    async def _call(self, table: str, act: _Act) -> Any:
         loop = asyncio.get_running_loop()
         try:
             async with self._connecting:
                 if self._client is None:
                     self._client = await loop.run_in_executor(self._threads, self._connect)
-            await loop.run_in_executor(self._threads, act, self._client)
+            return await loop.run_in_executor(self._threads, act, self._client)
         except (ClickHouseError, StorageError, OSError) as error:
             raise sorted_error(table, error) from error
 
@@ -112,8 +128,8 @@ class Body:
         return iter(self._chunks)
 
 
-class Database(Inserter, Protocol):
-    """An inserter that can also say whether its tables are there."""
+class Database(ledger.Database, Protocol):
+    """One that can also say whether its tables are there."""
 
     async def check(self) -> None:
         """Raises as `insert`."""
@@ -135,6 +151,25 @@ class Retrying:
             with attempt:
                 await self._once(table, block, token)
         self._health.solved("clickhouse")
+
+    async def again(self, what: str, act: Callable[[ledger.Database], Awaitable[T]]) -> T:
+        """What `act` returns, which is done from its beginning until all of it succeeds; `what` names it in the log.
+
+        Raises InsertRefused, and what else `act` raises.
+        """
+        async for attempt in _for_ever():
+            with attempt:
+                try:
+                    found = await act(self._database)
+                except InsertError as error:
+                    if error.retriable:
+                        outcome = type(error).__name__.removeprefix("Insert").lower()
+                        self._health.problem("clickhouse", str(error))
+                        self._metrics.retries.labels(table=what, outcome=outcome).inc()
+                    log.warning("statement failed", what=what, code=error.code, error=error.error)
+                    raise
+        self._health.solved("clickhouse")
+        return found
 
     async def await_ready(self) -> None:
         """Returns once the tables can be reached, so that readiness does not wait for the first event."""

@@ -5,76 +5,59 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Collection
 
 import stamina
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from runstream.kafka_topics import create_missing_topics
-from runstream_ingest.commit import Commit
-from runstream_ingest.errors import TaskEnded, TooManyDeadLetters
+from runstream_ingest.assignment import CHUNK_BYTES, Assignment, Steps, chunks_of
+from runstream_ingest.errors import CommitRefused, MarksLost, TaskEnded, TooManyDeadLetters
 from runstream_ingest.health import Health
+from runstream_ingest.kafka_offsets import KafkaOffsets, Places
+from runstream_ingest.ledger import DatabaseLedger
 from runstream_ingest.metrics import Metrics
-from runstream_ingest.records import Carried, Range, Ranges, Record, Source, carried
+from runstream_ingest.records import Carried, Range, Ranges, Record, Source
+from runstream_ingest.recovery import Build, Recovery
 from runstream_ingest.settings import IngestSettings
-from runstream_ingest.step import Step
+from runstream_ingest.topic_reader import record_of
 
 log = structlog.get_logger("runstream.ingest")
 
 POLL_MS = 200
-TICK_S = 0.05
 PATIENCE_S = 2.0
 """Back-pressure lasts so long before partitions are paused: a pause throws away what was fetched ahead."""
 LEAVE_S = 10.0
 """For telling the group that this member leaves; without it the group finds out by itself."""
-CHUNK_BYTES = 1 << 20
-CHUNK_RECORDS = 500
-"""The steps hand the loop back to the heartbeats after each chunk."""
 FETCH_BYTES = 4 << 20
-Build = Callable[[Commit], Step[list[Record]]]
-
-
-class Assignment:
-    """One assignment of partitions: its own row of steps, and what was read for it and not yet put."""
-
-    def __init__(self, steps: Step[list[Record]], chunks: int) -> None:
-        self.steps = steps
-        self.queue: asyncio.Queue[Carried[list[Record]] | None] = asyncio.Queue(chunks)
-        self.ending = False
-        self.task: asyncio.Task[None] | None = None
-
-    async def feed(self) -> None:
-        """Puts the chunks until `ending`, ticks beside it, then closes the steps. Raises what a step raises."""
-        ticked = 0.0
-        while not self.ending:
-            chunk = None
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(TICK_S):
-                    chunk = await self.queue.get()
-            if chunk is not None:
-                await self.steps.put(chunk)
-            now = time.monotonic()
-            if now - ticked >= TICK_S:
-                ticked = now
-                await self.steps.tick(now)
-        await self.steps.close()
-
-    def end(self) -> None:
-        """Lets `feed` finish what it put; what still waits in the queue is read again by the next owner."""
-        self.ending = True
-        with contextlib.suppress(asyncio.QueueFull):
-            self.queue.put_nowait(None)
+MARKS_S = 5.0
+"""So often the marks of the database are compared with what was written."""
+AGAIN_S = 1.0
+"""Before an assignment begins anew after an error."""
 
 
 class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
     """One member of the consumer group."""
 
-    def __init__(self, settings: IngestSettings, build: Build, *, metrics: Metrics, health: Health) -> None:
+    def __init__(
+        self,
+        settings: IngestSettings,
+        build: Build,
+        recovery: Recovery,
+        ledger: DatabaseLedger,
+        *,
+        metrics: Metrics,
+        health: Health,
+    ) -> None:
         self._settings = settings
         self._options = settings.kafka_options
         self._build = build
+        self._recovery = recovery
+        self._ledger = ledger
+        self._with_marks = "marks" not in settings.unsafe
+        self._with_intents = "intents" not in settings.unsafe
         self._metrics = metrics
         self._health = health
         self._stopping = asyncio.Event()
@@ -82,6 +65,10 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
         self._stopped_by: TooManyDeadLetters | None = None
         self._consumer: AIOKafkaConsumer | None = None
         self._durable: dict[Source, Range] = {}
+        self._changing = asyncio.Lock()
+        self._begin_again = False
+        self._checking: asyncio.Task[None] | None = None
+        self._checked = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consumes until `stop` is set; then what is in flight becomes durable, or the drain time is over.
@@ -99,6 +86,8 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
             try:
                 await self._end_assignment()
             finally:
+                if self._checking is not None:
+                    self._checking.cancel()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LEAVE_S):
                         await self._consumer.stop()
@@ -160,10 +149,13 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
         while not self._stopping.is_set():
             self._health.turned()
             self._check_feed()
+            if self._begin_again:
+                await self._restart(consumer)
+            self._check_marks()
             fetched = await consumer.getmany(timeout_ms=POLL_MS)
             assignment = self._assignment
             for partition, records in fetched.items():
-                for chunk in chunks_of([_record(partition, record) for record in records]):
+                for chunk in chunks_of([record_of(partition, record) for record in records]):
                     await self._offer(consumer, assignment, chunk)
             self._show_lag(consumer)
 
@@ -190,14 +182,22 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
             self._resume(consumer)
 
     def _check_feed(self) -> None:
-        """Raises what ended the feed. After too many dead letters it stays ended; polling goes on without reading."""
+        """Raises what ended the feed, unless the assignment can begin again.
+
+        After too many dead letters it stays ended; polling goes on without reading.
+        """
         assignment = self._assignment
         if self._stopped_by is not None and self._consumer is not None:
             self._pause(self._consumer)  # also what a rebalance brought since
             return
-        if assignment is None or assignment.task is None or not assignment.task.done() or assignment.ending:
+        if assignment is None or not assignment.task.done() or assignment.ending:
             return
         error = assignment.task.exception() if not assignment.task.cancelled() else None
+        if isinstance(error, CommitRefused | MarksLost | KafkaError | OSError):
+            assignment.ending = True
+            self._begin_again = True
+            log.warning("the assignment begins again", error=repr(error))
+            return
         if not isinstance(error, TooManyDeadLetters):
             raise error or TaskEnded("feed")
         self._stopped_by = error
@@ -214,6 +214,8 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def _resume(self, consumer: AIOKafkaConsumer) -> None:
         self._metrics.paused.set(0)
+        if self._assignment is None or self._assignment.steps is None:
+            return  # it resumes once it is known where it begins
         with contextlib.suppress(IllegalStateError):
             consumer.resume(*consumer.paused())
 
@@ -224,65 +226,148 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
             log.info("partitions revoked", partitions=sorted(map(str, revoked)))
         await self._end_assignment()
         for partition in revoked:
-            self._durable.pop(Source(partition.topic, partition.partition), None)
+            self._durable.pop(Source(*partition), None)
             self._forget_lag(partition)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         self._metrics.rebalances.inc()
         log.info("partitions assigned", partitions=sorted(map(str, assigned)))
-        if assigned and self._stopped_by is None and not self._stopping.is_set():
-            size = max(1, self._settings.ingest_buffer_bytes // CHUNK_BYTES)
-            assignment = Assignment(self._build(self._commit), size)
-            assignment.task = asyncio.create_task(self._feed(assignment), name="feed")
-            self._assignment = assignment
+        async with self._changing:
+            self._begin(assigned)
 
-    async def _feed(self, assignment: Assignment) -> None:
-        try:
-            await assignment.feed()
-        except TooManyDeadLetters:
-            # What came before is good: it is written before consumption stops.
-            await assignment.steps.close()
-            raise
+    def _begin(self, partitions: Collection[TopicPartition]) -> None:
+        self._begin_again = False
+        if not partitions or self._stopped_by is not None or self._stopping.is_set():
+            return
+        assert self._consumer is not None
+        # Nothing is read before it is known from where.
+        self._consumer.pause(*partitions)
+        size = max(1, self._settings.ingest_buffer_bytes // CHUNK_BYTES)
+        sources = frozenset(Source(*partition) for partition in partitions)
+        self._assignment = Assignment(sources, size, self._prepare)
+
+    async def _restart(self, consumer: AIOKafkaConsumer) -> None:
+        """Begins the assignment again from what is committed, with nothing of what was under way."""
+        await asyncio.sleep(AGAIN_S)
+        async with self._changing:
+            if self._assignment is not None and self._begin_again:
+                await self._assignment.drop()
+                self._assignment = None
+                self._begin(consumer.assignment())
+            self._begin_again = False
+
+    async def _prepare(self, assignment: Assignment) -> Steps:
+        """The steps of `assignment`, once its interrupted batches are done and the consumer stands at its begin."""
+        consumer = self._consumer
+        assert consumer is not None
+        async for attempt in stamina.retry_context(on=self._is_away, attempts=None, timeout=None, wait_max=5.0):
+            with attempt:
+                beginning = await self._recovery.begin(assignment.sources)
+        self._health.solved("kafka")
+        if beginning.recovered:
+            await self._commit({source: (end, "") for source, end in beginning.recovered.items()})
+        for source, position in beginning.positions.items():
+            consumer.seek(TopicPartition(*source), position)
+        assignment.generations, assignment.marked = beginning.generations, dict(beginning.marked)
+        assignment.reached = dict(beginning.positions)
+
+        def durable(ranges: Ranges) -> None:
+            ends = {source: one.end for source, one in ranges.items()}
+            assignment.marked.update(ends)
+            assignment.reached.update(ends)
+            self._is_durable(ranges)
+
+        offsets = KafkaOffsets(
+            self._commit,
+            durable,
+            generations=beginning.generations if self._with_marks else None,
+            with_intents=self._with_intents,
+        )
+        steps = self._build(offsets)
+        assignment.steps = steps
+        self._resume(consumer)
+        return steps
 
     async def _end_assignment(self) -> None:
         """Drains what is in flight, within the time for it; the rest is dropped uncommitted and read again."""
-        assignment, task = self._assignment, self._assignment.task if self._assignment else None
-        if assignment is None or task is None:
-            return
-        assignment.end()
-        try:
-            async with asyncio.timeout(self._settings.ingest_drain_s):
-                await asyncio.shield(task)
-        except TimeoutError:
-            log.warning("drain took too long; what is not committed will be read again")
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-        except TooManyDeadLetters:
-            assignment.ending = False
-            self._check_feed()
-        finally:
-            if self._assignment is assignment:
+        async with self._changing:
+            assignment = self._assignment
+            if assignment is None:
+                return
+            try:
+                if not await assignment.drain(self._settings.ingest_drain_s):
+                    log.warning("drain took too long; what is not committed will be read again")
+            except TooManyDeadLetters:
+                assignment.ending = False
+                self._check_feed()
+            except (CommitRefused, MarksLost, KafkaError) as error:
+                log.warning("the end of the assignment was not committed", error=repr(error))
+            finally:
                 self._assignment = None
 
-    async def _commit(self, ranges: Ranges) -> None:
+    async def _commit(self, places: Places) -> None:
+        """Raises CommitRefused when the partitions have moved; waits while the brokers do not answer."""
         assert self._consumer is not None
-        offsets = {TopicPartition(*source): one.end for source, one in ranges.items()}
-        try:
-            await self._consumer.commit(offsets)
-        except (KafkaError, IllegalStateError) as error:
-            # The rows are there. Whoever reads these messages again writes the same rows again, which changes nothing.
-            self._metrics.commit_failures.inc()
-            log.warning("commit refused", error=repr(error), offsets={str(key): end for key, end in offsets.items()})
-            return
+        offsets = {TopicPartition(*source): place for source, place in places.items()}
+        while True:
+            try:
+                await self._consumer.commit(offsets)
+            except (CommitFailedError, IllegalStateError) as error:
+                self._metrics.commit_failures.inc()
+                log.warning("commit refused", error=repr(error), offsets={str(s): p[0] for s, p in offsets.items()})
+                raise CommitRefused(error) from error
+            except KafkaError as error:
+                self._metrics.commit_failures.inc()
+                self._health.problem("commit", f"the group takes no commits: {error!r}")
+                log.warning("commit failed", error=repr(error))
+                await asyncio.sleep(AGAIN_S)
+            else:
+                self._health.solved("commit")
+                return
+
+    def _is_durable(self, ranges: Ranges) -> None:
         now_ms = time.time() * 1000
         self._metrics.batch_seconds.observe(max(0.0, now_ms - max(one.newest_ms for one in ranges.values())) / 1000)
         self._durable.update(ranges)
+        self._health.progressed()
+
+    # -- marks
+
+    def _check_marks(self) -> None:
+        """Every few seconds, beside the reading: whether the database still has what was written."""
+        assignment, now = self._assignment, time.monotonic()
+        if self._checking is not None and self._checking.done():
+            self._checking.result()
+            self._checking = None
+        if (
+            not self._with_marks
+            or self._checking is not None
+            or now - self._checked < MARKS_S
+            or assignment is None
+            or assignment.steps is None
+        ):
+            return
+        self._checked = now
+        self._checking = asyncio.create_task(self._compare_marks(assignment), name="marks")
+
+    async def _compare_marks(self, assignment: Assignment) -> None:
+        written = dict(assignment.marked)
+        places = await self._ledger.marks(assignment.sources)
+        lost = [
+            f"{source.topic}-{source.partition}"
+            for source, end in written.items()
+            if (place := places.get(source)) is None
+            or (place.generation, place.end) < (assignment.generations.get(source, 0), end)
+        ]
+        if lost and self._assignment is assignment and not assignment.ending:
+            log.error("marks are behind", error=str(MarksLost(lost)))
+            self._begin_again = True
 
     # -- lag
 
     def _show_lag(self, consumer: AIOKafkaConsumer) -> None:
         now_ms = time.time() * 1000
+        self._note_progress(consumer)
         for source, one in self._durable.items():
             try:
                 newest = consumer.highwater(TopicPartition(*source))
@@ -293,26 +378,16 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
             self._metrics.lag_messages.labels(**labels).set(behind)
             self._metrics.lag_seconds.labels(**labels).set(max(0.0, now_ms - one.newest_ms) / 1000 if behind else 0)
 
+    def _note_progress(self, consumer: AIOKafkaConsumer) -> None:
+        """Tells the probes when nothing waits."""
+        reached = self._assignment.reached if self._assignment else {}
+        for source, offset in reached.items():
+            with contextlib.suppress(KafkaError, IllegalStateError, AssertionError):
+                if (consumer.highwater(TopicPartition(*source)) or 0) > offset:
+                    return
+        self._health.progressed()
+
     def _forget_lag(self, partition: TopicPartition) -> None:
         for gauge in (self._metrics.lag_messages, self._metrics.lag_seconds):
             with contextlib.suppress(KeyError):
                 gauge.remove(partition.topic, str(partition.partition))
-
-
-def _record(partition: TopicPartition, record: object) -> Record:
-    topic, number = partition.topic, partition.partition
-    return Record(topic, number, record.offset, record.timestamp, record.key, record.value, tuple(record.headers))  # type: ignore[attr-defined]
-
-
-def chunks_of(records: Sequence[Record]) -> Iterator[Carried[list[Record]]]:
-    """`records` of one partition in pieces of about CHUNK_BYTES and at most CHUNK_RECORDS."""
-    chunk: list[Record] = []
-    size = 0
-    for record in records:
-        chunk.append(record)
-        size += len(record.value or b"")
-        if size >= CHUNK_BYTES or len(chunk) >= CHUNK_RECORDS:
-            yield carried(chunk)
-            chunk, size = [], 0
-    if chunk:
-        yield carried(chunk)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from runstream import events
 from runstream.errors import EventError, EventTruncated, NotAnEvent, UnknownSchema
+from runstream_ingest import faults
 from runstream_ingest.control import rows_of
 from runstream_ingest.dead_letters import MAX_ERROR_CHARACTERS, DeadLetter, DeadLetterLimit, DeadLetters
-from runstream_ingest.decoded import Decoded, Event, Message
+from runstream_ingest.decoded import Decoded, Event, Message, identity
 from runstream_ingest.errors import MessageUnusable
-from runstream_ingest.frames import Frame, FrameReader
+from runstream_ingest.frames import Frame, FrameReader, Origin
 from runstream_ingest.metrics import Metrics
-from runstream_ingest.records import Carried, Record
+from runstream_ingest.records import Carried, Record, Source
 from runstream_ingest.step import Step
 
 _REASONS: dict[type[EventError], str] = {
@@ -49,13 +52,19 @@ class Decode:
             await self._dead_letters.put(letters)
             self._metrics.dead(letters)
         self._metrics.decoded(topic, item.value, messages)
-        await self._then.put(item.with_value(Decoded(messages)))
+        first = item.value[0]
+        identities = ((Source(first.topic, first.partition), b"".join(map(identity, messages))),)
+        await faults.reach("decoded")
+        await self._then.put(item.with_value(Decoded(messages, identities)))
 
     async def tick(self, now: float, /) -> None:
         await self._then.tick(now)
 
     async def close(self) -> None:
         await self._then.close()
+
+    async def abandon(self) -> None:
+        await self._then.abandon()
 
     def _decoded(self, record: Record) -> Message:
         try:
@@ -83,4 +92,7 @@ def read(record: Record, reader: FrameReader, max_bytes: int) -> Frame | Event:
         raise MessageUnusable(_REASONS.get(type(error), "unreadable"), str(error)) from error
     if kind == "MetricFrame":
         return reader.from_event(event, record)
-    return Event(record, kind, rows_of(kind, event))
+    rows = rows_of(kind, event)
+    project, run = event["project"].encode(), UUID(event["run_id"]).int
+    origin = Origin(project, run, event["writer_id"], event["attempt"], event["rank"])
+    return Event(record, kind, rows, origin, event["seq"], bool(event.get("forked_from")))

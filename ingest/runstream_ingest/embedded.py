@@ -9,19 +9,23 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
 from runstream.errors import MessageRefused
 from runstream.messages import Message
+from runstream_ingest.assignment import TICK_S, chunks_of
 from runstream_ingest.clickhouse import ClickHouseInserter, Retrying
-from runstream_ingest.consumer import TICK_S, chunks_of
+from runstream_ingest.corrections import Corrections
 from runstream_ingest.dead_letters import DeadLetter, DirectoryDeadLetters
 from runstream_ingest.health import Health
 from runstream_ingest.insert import Inserter
+from runstream_ingest.ledger import DatabaseLedger, Ledger
 from runstream_ingest.metrics import Metrics
 from runstream_ingest.pipeline import PipelineSettings, build
 from runstream_ingest.records import Ranges, Record, Source
+from runstream_ingest.step import Step
 
 log = structlog.get_logger("runstream.ingest")
 PARTITION = -1
@@ -32,33 +36,45 @@ RESTART_S = 1.0
 SETTINGS = PipelineSettings(dead_letter_max_consecutive=1 << 62, dead_letter_max_ratio=1.0)
 
 
+class Store(Inserter, Ledger, Protocol):
+    """A database and what it remembers of deliveries."""
+
+
 class EmbeddedIngest:
     """A `runstream.transport.Transport` whose other side is the database.
 
-    `database` is the URL of ClickHouse or of the embedded engine's endpoint, or an inserter that retries. A message
+    `database` is the URL of ClickHouse or of the embedded engine's endpoint, or something that stands for it. A message
     that cannot be used is kept in `directory`/dead-letters, and its future fails with MessageRefused. While the
     database is away the futures wait.
     """
 
-    def __init__(self, database: str | Inserter, directory: Path) -> None:
+    def __init__(self, database: str | Store, directory: Path) -> None:
         self.metrics, self.health = Metrics(), Health()
         self._closing: Callable[[], None] = lambda: None
+        self._corrections: Corrections | None = None
+        self._inserter: Inserter
+        self._ledger: Ledger
         if isinstance(database, str):
             clickhouse = ClickHouseInserter(database)
             self._closing = clickhouse.close
-            database = Retrying(clickhouse, metrics=self.metrics, health=self.health)
-        self._inserter = database
+            self._inserter = retrying = Retrying(clickhouse, metrics=self.metrics, health=self.health)
+            self._ledger = DatabaseLedger(retrying)
+            self._corrections = Corrections(clickhouse.refresh, self.metrics)
+        else:
+            self._inserter = self._ledger = database
         self._kept = DirectoryDeadLetters(directory / DEAD_LETTERS)
         # Numbers that no earlier process gave, so that no insert is taken for one of its own.
         self._offsets = itertools.count(time.time_ns() // 1000)
         self._pending: OrderedDict[int, tuple[Record, asyncio.Future[None]]] = OrderedDict()
         self._queue: deque[Record] = deque()
         self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """See `Transport.start`."""
-        self._task = asyncio.create_task(self._run(), name="embedded ingest")
+        self._tasks.append(asyncio.create_task(self._run(), name="embedded ingest"))
+        if self._corrections is not None:
+            self._tasks.append(asyncio.create_task(self._corrections.run(), name="corrections"))
 
     def send(self, message: Message) -> asyncio.Future[None]:
         """See `Transport.send`."""
@@ -86,10 +102,10 @@ class EmbeddedIngest:
 
     async def close(self) -> None:
         """See `Transport.close`."""
-        if self._task is not None:
-            self._task.cancel()
+        for task in self._tasks:
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+                await task
         self._closing()
 
     async def _run(self) -> None:
@@ -102,7 +118,16 @@ class EmbeddedIngest:
             self._queue = deque(record for record, _ in self._pending.values())
 
     async def _feed(self) -> None:
-        steps = build(SETTINGS, self._inserter, self._commit, _Refusals(self._kept, self._refuse), self.metrics)
+        refusals = _Refusals(self._kept, self._refuse)
+        needed = self._corrections.needed if self._corrections else lambda: None
+        offsets = _Futures(self._resolve)
+        steps = build(SETTINGS, self._inserter, self._ledger, offsets, refusals, self.metrics, needed)
+        try:
+            await self._put_all(steps)
+        finally:
+            await steps.abandon()
+
+    async def _put_all(self, steps: Step[list[Record]]) -> None:
         while True:
             if not self._pending:
                 self._wake.clear()
@@ -116,7 +141,7 @@ class EmbeddedIngest:
             await steps.tick(time.monotonic())
             await asyncio.sleep(TICK_S)
 
-    async def _commit(self, ranges: Ranges) -> None:
+    def _resolve(self, ranges: Ranges) -> None:
         # The offsets of all topics count together, so a range of one topic spans offsets of others.
         done = [
             offset
@@ -144,6 +169,27 @@ class EmbeddedIngest:
         log.error("message refused", error=str(refused))
         if not future.done():
             future.set_exception(refused)
+
+
+class _Futures:
+    """Resolves the futures of what is durable; nothing is announced before, because nobody else reads the spools."""
+
+    is_fresh = True
+
+    def __init__(self, resolve: Callable[[Ranges], None]) -> None:
+        self._resolve = resolve
+
+    async def intend(self, ranges: Ranges, name: str) -> None:
+        pass
+
+    async def done(self, ranges: Ranges) -> None:
+        self._resolve(ranges)
+
+    async def settle(self, now: float | None = None) -> None:
+        pass
+
+    def generation(self, source: Source) -> int | None:
+        return None
 
 
 class _Refusals:

@@ -6,6 +6,9 @@ IngestError
 │   ├── InsertUnavailable     it may later: network, overload, read-only replica, too many parts (retriable)
 │   ├── InsertMisconfigured   it may after an operator's work: schema, rights, an unknown error (retriable, slowly)
 │   └── InsertRefused         never, for these very rows
+├── CommitRefused         the group gave our partitions to others: what is in flight is theirs now
+├── MarksLost             the database lost rows that it had: the worker goes back to where it stands
+├── InjectedFault         RUNSTREAM_INGEST_FAULTS asked for it
 ├── TooManyDeadLetters    the cap was reached: consumption stops before the topic is drained into the dead letters
 ├── TaskEnded             a background task that must run for ever ended
 └── PortTaken             the port of the probes cannot be listened on
@@ -59,6 +62,31 @@ class InsertRefused(InsertError):
     """ClickHouse will never take these rows."""
 
     remedy = "The message that causes it is looked for and goes to the dead letters."
+
+
+class CommitRefused(IngestError):
+    """The group refused a commit; nothing more of this assignment may be written, its partitions have other owners."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"the group refused a commit, its partitions have moved: {error!r}")
+
+
+class MarksLost(IngestError):
+    """The marks of the database are behind what this worker wrote: it was restored or made anew."""
+
+    def __init__(self, sources: list[str]) -> None:
+        super().__init__(
+            f"the database lost rows of {', '.join(sources)}: its marks are behind what was written. The worker goes "
+            "back to the marks and reads again from there; nothing is to do while Kafka still has those messages."
+        )
+
+
+class InjectedFault(IngestError):
+    """`point` was told to fail."""
+
+    def __init__(self, point: str) -> None:
+        super().__init__(f"a fault on purpose at {point}, by RUNSTREAM_INGEST_FAULTS")
+        self.point = point
 
 
 class TooManyDeadLetters(IngestError):

@@ -11,11 +11,20 @@ class Health:
     """`problem` makes the service unready until `solved`; a loop that does not turn for 30 s makes it unhealthy."""
 
     def __init__(self) -> None:
-        self._turned = time.monotonic()
+        self._turned = self._progressed = time.monotonic()
         self._problems: dict[str, str] = {"start": "starting"}
 
     def turned(self) -> None:
         self._turned = time.monotonic()
+
+    def progressed(self) -> None:
+        """Messages became durable, or none wait."""
+        self._progressed = time.monotonic()
+
+    @property
+    def waiting_s(self) -> float:
+        """Seconds since messages became durable or none waited."""
+        return time.monotonic() - self._progressed
 
     def problem(self, what: str, text: str) -> None:
         self._problems[what] = text

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
+import structlog
+
+from runstream_ingest import curves, faults
+from runstream_ingest.commit import Offsets
 from runstream_ingest.control import Row
+from runstream_ingest.coverage import Coverage
 from runstream_ingest.dead_letters import MAX_ERROR_CHARACTERS, DeadLetter, DeadLetters
 from runstream_ingest.decoded import Decoded, Event, Message, token
+from runstream_ingest.disorder import Redone
 from runstream_ingest.errors import InsertRefused, TooManyDeadLetters
 from runstream_ingest.frames import Frame
+from runstream_ingest.ledger import Ledger, Mark, probe_of
 from runstream_ingest.metrics import Metrics
 from runstream_ingest.native import Block
 from runstream_ingest.points import blocks_of
@@ -19,6 +28,7 @@ from runstream_ingest.records import Carried
 from runstream_ingest.step import Step
 from runstream_ingest.tables import block_of_rows
 
+log = structlog.get_logger("runstream.ingest")
 FEWEST_REFUSED = 10
 """When all of so many messages are refused, the fault is not theirs."""
 
@@ -27,7 +37,8 @@ class Inserter(Protocol):
     """The way into the database."""
 
     async def insert(self, table: str, block: Block, token: str) -> None:
-        """Returns once the rows are durable. The same `token` again has no effect while the table remembers it.
+        """Returns once the rows are durable. The same `token` again has no effect while the table remembers it; an
+        empty one is none.
 
         An implementation for production retries what is retriable for ever, so that only InsertRefused comes out.
         """
@@ -36,30 +47,56 @@ class Inserter(Protocol):
 class Insert:
     """Explodes a batch into columns and inserts it table by table, one batch at a time, in order.
 
-    `put` returns as soon as the insert has begun and waits for the one before it. A batch that the database refuses is
+    `put` returns as soon as the insert has begun and waits for the one before it. Before the first row goes out, the
+    batch is announced; after the last, its stretches and marks are written. A batch that the database refuses is
     halved until the messages at fault are found; they become dead letters.
     """
 
-    def __init__(self, *, inserter: Inserter, dead_letters: DeadLetters, metrics: Metrics, then: Step[Decoded]) -> None:
+    def __init__(
+        self,
+        *,
+        inserter: Inserter,
+        ledger: Ledger,
+        offsets: Offsets,
+        coverage: Coverage,
+        dead_letters: DeadLetters,
+        metrics: Metrics,
+        then: Step[Decoded],
+        corrections: Callable[[], None] = lambda: None,
+        with_tokens: bool = True,
+    ) -> None:
         self._inserter = inserter
+        self._ledger = ledger
+        self._offsets = offsets
+        self._coverage = coverage
+        self._corrections = corrections
+        self._with_tokens = with_tokens
         self._dead_letters = dead_letters
         self._metrics = metrics
         self._then = then
         self._running: asyncio.Task[None] | None = None
 
     async def put(self, item: Carried[Decoded], /) -> None:
-        blocks = _exploded_or_none(item.value.messages)
+        blocks = _exploded_or_none(item.value.messages, item.value.redone)
         await self._settled()
         self._running = asyncio.create_task(self._run(item, blocks), name="insert")
 
     async def tick(self, now: float, /) -> None:
-        if self._running is not None and self._running.done():
-            await self._settled()
+        if self._running is not None and not self._running.done():
+            return
+        await self._settled()
         await self._then.tick(now)
 
     async def close(self) -> None:
         await self._settled()
         await self._then.close()
+
+    async def abandon(self) -> None:
+        task, self._running = self._running, None
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await task
 
     async def _settled(self) -> None:
         task, self._running = self._running, None
@@ -67,30 +104,75 @@ class Insert:
             await task
 
     async def _run(self, item: Carried[Decoded], blocks: dict[str, Block] | None) -> None:
-        messages = item.value.messages
-        try:
-            await self._insert(messages, blocks)
-        except InsertRefused as error:
-            letters = await self._refused(messages, error)
-            if len(letters) == len(messages) and len(letters) >= FEWEST_REFUSED:
-                topic, count = messages[0].record.topic, len(letters)
-                raise TooManyDeadLetters(topic=topic, bad=count, of=count, reason=letters[-1].error) from error
-            await self._dead_letters.put(letters)
-            self._metrics.dead(letters)
-            await self._insert(letters, None)
+        messages, redone = item.value.messages, item.value.redone
+        if messages:
+            name = item.value.name(item.ranges)
+            await faults.reach("before_intent")
+            await self._offsets.intend(item.ranges, name)
+            await faults.reach("after_intent")
+            try:
+                await self._insert_whole(item, blocks, name)
+            except InsertRefused as error:
+                messages = await self._without_refused(messages, redone, error)
+        marks = [
+            Mark(source, generation, *one)
+            for source, one in item.ranges.items()
+            if (generation := self._offsets.generation(source)) is not None
+        ]
+        await self._ledger.settle(self._coverage.durable(messages), marks)
+        if redone or any(map(needs_correction, messages)):
+            self._corrections()
         await self._then.put(item)
 
-    async def _insert(self, messages: Sequence[Message], blocks: dict[str, Block] | None) -> None:
-        if blocks is None:
-            blocks = _exploded(messages)
-        name = token(messages)
-        inserts = (self._inserter.insert(table, block, f"{name}:{table}") for table, block in blocks.items())
+    async def _insert_whole(self, item: Carried[Decoded], blocks: dict[str, Block] | None, name: str) -> None:
+        """Inserts the batch as `name`. Raises InsertRefused when a message of it cannot be inserted."""
+        blocks = _exploded(item.value.messages, item.value.redone) if blocks is None else blocks
+        await self._insert(blocks, name)
+        points = blocks.get("points")
+        if (
+            points is None
+            or not (self._with_tokens and self._offsets.is_fresh)
+            or await self._ledger.is_there(probe_of(points))
+        ):
+            return
+        # The server took the name for one that it remembers, and dropped the rows without a word. That this is so, and
+        # not the work of one who recovered the batch while this process slept, is known when the group still lets us
+        # announce it.
+        await self._offsets.intend(item.ranges, name)
+        self._metrics.token_reuses.inc()
+        log.error("an insert met a token that is remembered for other rows; it is inserted again", token=name)
+        await self._insert(blocks, f"{name}:{uuid.uuid4().hex}")
+
+    async def _insert(self, blocks: dict[str, Block], name: str) -> None:
+        inserts = (self._insert_one(table, block, f"{name}:{table}") for table, block in blocks.items())
         # All end before an error is looked at: none goes on behind the search for the message at fault.
         for result in await asyncio.gather(*inserts, return_exceptions=True):
             if isinstance(result, BaseException):
                 raise result
 
-    async def _refused(self, messages: Sequence[Message], error: InsertRefused) -> list[DeadLetter]:
+    async def _insert_one(self, table: str, block: Block, token: str) -> None:
+        await faults.reach(f"before_insert.{table}")
+        await self._inserter.insert(table, block, token if self._with_tokens else "")
+        await faults.reach(f"after_insert.{table}")
+
+    async def _without_refused(
+        self, messages: Sequence[Message], redone: Redone, error: InsertRefused
+    ) -> Sequence[Message]:
+        """Inserts what can be, makes dead letters of the rest; the messages whose rows are durable."""
+        letters = await self._refused(messages, redone, error)
+        if len(letters) == len(messages) and len(letters) >= FEWEST_REFUSED:
+            topic, count = messages[0].record.topic, len(letters)
+            raise TooManyDeadLetters(topic=topic, bad=count, of=count, reason=letters[-1].error) from error
+        await self._dead_letters.put(letters)
+        self._metrics.dead(letters)
+        await self._insert(_exploded(letters, {}), token(letters))
+        bad = {id(letter.record) for letter in letters}
+        for message in messages:
+            if id(message.record) in bad:
+                self._coverage.refused(message)
+        return [message for message in messages if id(message.record) not in bad]
+
+    async def _refused(self, messages: Sequence[Message], redone: Redone, error: InsertRefused) -> list[DeadLetter]:
         """Of `messages`, refused together: inserts those that are taken alone, returns the others as dead letters."""
         if len(messages) == 1:
             message = messages[0]
@@ -99,24 +181,34 @@ class Insert:
         middle = len(messages) // 2
         for half in (messages[:middle], messages[middle:]):
             try:
-                await self._insert(half, None)
+                await self._insert(_exploded(half, redone), token(half))
             except InsertRefused as refusal:
-                letters += await self._refused(half, refusal)
+                letters += await self._refused(half, redone, refusal)
         return letters
 
 
-def _exploded_or_none(messages: Sequence[Message]) -> dict[str, Block] | None:
+def needs_correction(message: Message) -> bool:
+    """Whether `message` may make summaries wrong that were added up as it came."""
+    if isinstance(message, Frame):
+        return message.origin.attempt > 0
+    return isinstance(message, Event) and (
+        message.kind == "RunRewound"
+        or (message.kind == "RunStarted" and (message.origin is None or message.origin.attempt > 0 or message.is_fork))
+    )
+
+
+def _exploded_or_none(messages: Sequence[Message], redone: Redone) -> dict[str, Block] | None:
     """The blocks, or None when they cannot be made: the insert then finds out which message is at fault."""
     try:
-        return _exploded(messages)
+        return _exploded(messages, redone)
     except InsertRefused:
         return None
 
 
-def _exploded(messages: Sequence[Message]) -> dict[str, Block]:
+def _exploded(messages: Sequence[Message], redone: Redone) -> dict[str, Block]:
     """A block for each table that gets rows. Raises InsertRefused when a value does not fit its column."""
     try:
-        blocks = dict(zip(("points", "metric_summary"), blocks_of(_frames(messages)), strict=True))
+        blocks: dict[str, Block] = blocks_of(_frames(messages), redone)._asdict()
         rows: defaultdict[str, list[Row]] = defaultdict(list)
         for message in messages:
             if isinstance(message, Event):
@@ -141,11 +233,12 @@ def insert_settings(block: Block, token: str) -> dict[str, Any]:
 
     The block stays whole: one part in each partition and one entry in the deduplication log. Partitions are not
     limited: a batch may hold runs of any age. Rows are not merged before they are written (`optimize_on_insert`): that
-    costs a quarter of the insert, and merges and FINAL do it anyway.
+    costs a quarter of the insert, and merges and FINAL do it anyway. The comment keeps the views of `points` from
+    computing the rows of `curve`, which come with it.
     """
     whole = max(block.rows, 1_048_576)
     return {
-        "insert_deduplicate": 1,
+        "insert_deduplicate": int(bool(token)),
         "insert_deduplication_token": token,
         "deduplicate_blocks_in_dependent_materialized_views": 1,
         "async_insert": 0,
@@ -154,4 +247,5 @@ def insert_settings(block: Block, token: str) -> dict[str, Any]:
         "min_insert_block_size_bytes": 0,
         "max_partitions_per_insert_block": 0,
         "optimize_on_insert": 0,
+        "log_comment": curves.INCLUDED,
     }

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from runstream_ingest.batch import Batch
-from runstream_ingest.commit import Commit, CommitOffsets
+from runstream_ingest.commit import CommitOffsets, Offsets
+from runstream_ingest.coverage import Coverage
 from runstream_ingest.dead_letters import DeadLetterLimit, DeadLetters
 from runstream_ingest.decode import Decode
 from runstream_ingest.gate import Gate
 from runstream_ingest.insert import Insert, Inserter
+from runstream_ingest.ledger import Ledger
 from runstream_ingest.metrics import Metrics
 from runstream_ingest.records import Record
 from runstream_ingest.step import Step
@@ -25,19 +29,41 @@ class PipelineSettings:
     max_message_bytes: int = 8 << 20
     dead_letter_max_consecutive: int = 1_000
     dead_letter_max_ratio: float = 0.5
+    gate_writers: int = 50_000
+    unsafe: frozenset[str] = frozenset()
+
+    def whole(self) -> PipelineSettings:
+        """The same for one batch that ends when its messages do."""
+        return replace(self, batch_rows=1 << 62, batch_bytes=1 << 62, batch_age_s=math.inf)
 
 
 def build(
     settings: PipelineSettings,
     insert: Inserter,
-    commit: Commit,
+    ledger: Ledger,
+    offsets: Offsets,
     dead_letters: DeadLetters,
     metrics: Metrics | None = None,
+    corrections: Callable[[], None] = lambda: None,
 ) -> Step[list[Record]]:
-    """A chunk of records (of one partition, in order, not empty) meets the steps from the outside in."""
+    """A chunk of records (of one partition, in order, not empty) meets the steps from the outside in.
+
+    `corrections` is called when something durable makes summaries wrong that were added up as it came.
+    """
     metrics = metrics or Metrics()
-    committed = CommitOffsets(commit)
-    inserted = Insert(inserter=insert, dead_letters=dead_letters, metrics=metrics, then=committed)
+    coverage = Coverage(ledger, max_writers=settings.gate_writers)
+    committed = CommitOffsets(offsets)
+    inserted = Insert(
+        inserter=insert,
+        ledger=ledger,
+        offsets=offsets,
+        coverage=coverage,
+        corrections=corrections,
+        with_tokens="tokens" not in settings.unsafe,
+        dead_letters=dead_letters,
+        metrics=metrics,
+        then=committed,
+    )
     batched = Batch(
         max_rows=settings.batch_rows,
         max_bytes=settings.batch_bytes,
@@ -45,7 +71,7 @@ def build(
         metrics=metrics,
         then=inserted,
     )
-    gated = Gate(metrics=metrics, then=batched)
+    gated = Gate(coverage=coverage, drops="gate" not in settings.unsafe, metrics=metrics, then=batched)
     return Decode(
         max_bytes=settings.max_message_bytes,
         dead_letters=dead_letters,

@@ -12,15 +12,22 @@ from functools import partial
 
 import structlog
 
-from runstream_ingest import pipeline
+from runstream_ingest import faults, pipeline
+from runstream_ingest.assignment import Steps
 from runstream_ingest.clickhouse import ClickHouseInserter, Retrying
+from runstream_ingest.commit import Offsets
 from runstream_ingest.consumer import Worker
+from runstream_ingest.corrections import Corrections
 from runstream_ingest.errors import PortTaken, TaskEnded
 from runstream_ingest.health import Health
 from runstream_ingest.kafka_dead_letters import KafkaDeadLetters
+from runstream_ingest.ledger import DatabaseLedger
 from runstream_ingest.metrics import Metrics
+from runstream_ingest.pipeline import PipelineSettings
 from runstream_ingest.probes import ProbeServer
+from runstream_ingest.recovery import Recovery
 from runstream_ingest.settings import IngestSettings
+from runstream_ingest.stall import StallWatch
 
 log = structlog.get_logger("runstream.ingest")
 
@@ -48,26 +55,44 @@ async def serve(settings: IngestSettings, stop: asyncio.Event | None = None) -> 
 
     Raises PortTaken before anything is read, and ExceptionGroup when one of its tasks fails.
     """
+    if settings.unsafe:
+        log.warning(
+            "layers of delivery are switched off: rows will be doubled or lost; for tests only",
+            layers=sorted(settings.unsafe),
+        )
+    faults.arm(settings.ingest_faults, settings.ingest_faults_seed)
     listener = _listener(settings.ingest_host, settings.ingest_port)
     metrics, health = Metrics(), Health()
     clickhouse = ClickHouseInserter(settings.clickhouse, timeout_s=settings.ingest_insert_timeout_s)
     dead_letters = KafkaDeadLetters(settings.kafka_options, metrics=metrics, health=health)
     inserter = Retrying(clickhouse, metrics=metrics, health=health)
-    worker = Worker(
-        settings,
-        lambda commit: pipeline.build(settings.pipeline, inserter, commit, dead_letters, metrics),
+    ledger = DatabaseLedger(inserter)
+    corrections = Corrections(clickhouse.refresh, metrics)
+
+    def build(offsets: Offsets, cut: PipelineSettings = settings.pipeline) -> Steps:
+        return pipeline.build(cut, inserter, ledger, offsets, dead_letters, metrics, corrections.needed)
+
+    recovery = Recovery(
+        settings.kafka_options,
+        settings.ingest_group,
+        ledger,
+        lambda offsets: build(offsets, settings.pipeline.whole()),
+        unsafe=settings.unsafe,
         metrics=metrics,
-        health=health,
     )
+    worker = Worker(settings, build, recovery, ledger, metrics=metrics, health=health)
     server = ProbeServer(metrics, health)
-    with listener:
+    watch = StallWatch(health, metrics, asyncio.get_running_loop(), stall_s=settings.ingest_stall_s)
+    with listener, watch:
         log.info("probes", url=f"http://{settings.ingest_host}:{listener.getsockname()[1]}/metrics")
         try:
             async with asyncio.TaskGroup() as tasks:
                 serving = tasks.create_task(_serve_probes(server, listener), name="probes")
                 checking = tasks.create_task(inserter.await_ready(), name="check")
+                correcting = tasks.create_task(corrections.run(), name="corrections")
                 await worker.run(stop or asyncio.Event())
                 checking.cancel()
+                correcting.cancel()
                 server.should_exit = True
                 await serving
         finally:

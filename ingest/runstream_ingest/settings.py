@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from runstream.kafka_options import PREFIX, KafkaOptions
 from runstream.kafka_topics import control_topic, metrics_topic
+from runstream_ingest import faults
 from runstream_ingest.pipeline import PipelineSettings
+
+LAYERS = ("intents", "tokens", "gate", "marks")
 
 
 class IngestSettings(BaseSettings):
@@ -63,8 +66,36 @@ class IngestSettings(BaseSettings):
     """A greater share of the last 10,000 or so messages stops consumption."""
     ingest_insert_timeout_s: Annotated[float, Field(gt=0, le=240)] = 60.0
     """For one answer of ClickHouse; well below Kafka's max.poll.interval of 5 minutes."""
+    ingest_gate_writers: Annotated[int, Field(ge=1)] = 50_000
+    """Writers whose durable sequence numbers are kept in memory, about 1 KB each; others are read from the database."""
+    ingest_stall_s: Annotated[float, Field(gt=0)] = 60.0
+    """Without progress for so long while messages wait, all stacks go to the log."""
+    ingest_unsafe: str = ""
+    """For tests only: layers of delivery to switch off, of `intents,tokens,gate,marks`."""
+    ingest_faults: str = ""
+    """For tests only: see runstream_ingest.faults."""
+    ingest_faults_seed: int = 0
     ingest_drain_s: Annotated[float, Field(gt=0, le=240)] = 20.0
     """For what is in flight when the service stops or partitions move; what is not done then is read again."""
+
+    @field_validator("ingest_unsafe")
+    @classmethod
+    def _known_layers(cls, text: str) -> str:
+        unknown = set(filter(None, map(str.strip, text.split(",")))) - set(LAYERS)
+        if unknown:
+            raise ValueError(f"{sorted(unknown)} are no layers; they are {', '.join(LAYERS)}")
+        return text
+
+    @field_validator("ingest_faults")
+    @classmethod
+    def _known_faults(cls, text: str) -> str:
+        faults.parsed(text)
+        return text
+
+    @property
+    def unsafe(self) -> frozenset[str]:
+        """The layers that are switched off."""
+        return frozenset(filter(None, map(str.strip, self.ingest_unsafe.split(","))))
 
     @property
     def topics(self) -> tuple[str, str]:
@@ -93,4 +124,6 @@ class IngestSettings(BaseSettings):
             max_message_bytes=self.ingest_max_message_bytes,
             dead_letter_max_consecutive=self.ingest_dead_letter_max_consecutive,
             dead_letter_max_ratio=self.ingest_dead_letter_max_ratio,
+            gate_writers=self.ingest_gate_writers,
+            unsafe=self.unsafe,
         )

@@ -28,3 +28,7 @@ class Step(Protocol[T]):
     async def close(self) -> None:
         """Hands on what is held, then closes the next step; afterwards all that was put is durable and committed."""
         ...
+
+    async def abandon(self) -> None:
+        """Ends what is under way at once; what is not durable is read again. Nothing is called afterwards."""
+        ...

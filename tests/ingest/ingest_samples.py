@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from runstream import events
+from runstream_ingest import stretches
+from runstream_ingest.coverage import Writer
 from runstream_ingest.dead_letters import DeadLetter
+from runstream_ingest.ledger import Mark, Probe
 from runstream_ingest.native import Block
 from runstream_ingest.records import Carried, Range, Ranges, Record, Source
 
@@ -106,9 +109,14 @@ def new_run_id() -> str:
 
 
 class Tables:
-    """Stands where the database is: keeps blocks by table, and fails as it is told to."""
+    """Stands where the database is: keeps blocks by table, remembers tokens, and fails as it is told to."""
 
     def __init__(self) -> None:
+        self.held: dict[tuple[Writer, str], list[int]] = {}
+        self.highest: dict[Writer, dict[bytes, int]] = {}
+        self.asked: list[Writer] = []
+        self.marks: list[Mark] = []
+        self.is_lost = False
         self.blocks: list[tuple[str, Block, str]] = []
         self.hold: asyncio.Event | None = None
         self.refuse: Any = None
@@ -119,6 +127,24 @@ class Tables:
         if self.refuse is not None:
             self.refuse(table, block)
         self.blocks.append((table, block, token))
+
+    async def stretches(self, writers: Collection[Writer]) -> dict[tuple[Writer, str], list[int]]:
+        self.asked += writers
+        return {key: list(numbers) for key, numbers in self.held.items() if key[0] in writers}
+
+    async def steps(self, writers: Collection[Writer]) -> dict[Writer, dict[bytes, int]]:
+        return {writer: self.highest[writer] for writer in writers if writer in self.highest}
+
+    async def is_there(self, probe: Probe) -> bool:
+        return not self.is_lost
+
+    async def settle(self, coverage: Block, marks: Sequence[Mark]) -> None:
+        if coverage.rows:
+            columns = [data for _, _, data in coverage.columns]
+            for project, run, writer, stream, start, end, _, _ in zip(*columns, strict=True):
+                held = self.held.setdefault((Writer(project.encode(), run, writer), stream), [])
+                stretches.add(held, start, end)
+        self.marks += marks
 
     def rows(self, table: str) -> int:
         return sum(block.rows for name, block, _ in self.blocks if name == table)
@@ -144,11 +170,24 @@ class Letters:
 
 
 class Commits:
+    """Offsets that are kept in memory."""
+
     def __init__(self) -> None:
         self.ranges: list[Ranges] = []
+        self.intents: list[str] = []
+        self.is_fresh = True
 
-    async def __call__(self, ranges: Ranges) -> None:
+    async def intend(self, ranges: Ranges, name: str) -> None:
+        self.intents.append(name)
+
+    async def done(self, ranges: Ranges) -> None:
         self.ranges.append(ranges)
+
+    async def settle(self, now: float | None = None) -> None:
+        pass
+
+    def generation(self, source: Source) -> int | None:
+        return None
 
     @property
     def ends(self) -> dict[Source, int]:
@@ -171,6 +210,9 @@ class Last:
         self.ticks.append(now)
 
     async def close(self) -> None:
+        self.closed = True
+
+    async def abandon(self) -> None:
         self.closed = True
 
 

@@ -18,6 +18,7 @@ from runstream_ingest.clickhouse import Body, ClickHouseInserter, Retrying, sort
 from runstream_ingest.errors import InsertMisconfigured, InsertRefused, InsertUnavailable
 from runstream_ingest.health import Health
 from runstream_ingest.insert import insert_settings
+from runstream_ingest.ledger import DatabaseLedger
 from runstream_ingest.metrics import Metrics
 from runstream_ingest.pipeline import PipelineSettings, build
 from runstream_ingest.tables import TABLES, block_of_rows
@@ -42,8 +43,12 @@ async def inserter(database: str) -> AsyncIterator[ClickHouseInserter]:
 
 
 async def ingest(inserter: Any, *values: bytes | None, start: int = 0) -> tuple[Letters, Commits]:
+    """Through steps of its own, as a worker that knows nothing."""
     letters, commits = Letters(), Commits()
-    steps = build(PipelineSettings(), inserter, commits, letters)
+    retrying = inserter
+    if isinstance(inserter, ClickHouseInserter):
+        retrying = Retrying(inserter, metrics=Metrics(), health=Health())
+    steps = build(PipelineSettings(), inserter, DatabaseLedger(retrying), commits, letters)
     await steps.put(records(*values, start=start))
     await steps.close()
     return letters, commits
@@ -53,7 +58,8 @@ def test_the_tables_are_those_of_the_migrations(client: Client) -> None:
     for table, columns in TABLES.items():
         described = client.query(f"DESCRIBE TABLE {table}").result_rows
         stored = {row[0]: row[1] for row in described if row[2] != "ALIAS"}
-        assert [name for name, _ in columns] == list(stored)
+        filled = {row[0] for row in described if row[2] == "DEFAULT"} - dict(columns).keys()
+        assert [name for name, _ in columns] == [name for name in stored if name not in filled]
         for name, kind in columns:
             expected = " ".join(stored[name].split()).replace("( ", "(")
             if expected.startswith("SimpleAggregateFunction("):
@@ -105,26 +111,29 @@ async def test_control_events_fill_their_tables(client: Client, inserter: ClickH
         inserter,
         control(
             "RunStarted",
+            seq=0,
             name="größe",
             created_us=NOW_US,
             tags=["x"],
             command=["a", ""],
             git={"commit": "c", "dirty": "true"},
         ),
-        control("Params", values=[{"name": "lr", "kind": "float", "text": "0.1", "number": 0.1}]),
-        control("Summary", values=[{"name": "best", "kind": "string", "text": "\x00"}]),
-        control("MetricDefined", pattern="val/*", summary=["min", "max"], hidden=True),
-        control("ArtifactLogged", name="m", type="model", digest="d", size=3, files=[file, file], aliases=["best"]),
-        control("ArtifactUsed", name="data", version="latest"),
-        control("Heartbeat", metric_seq=9),
-        control("RunRewound", step=7),
-        control("RunFinished", state="finished", metric_seq=10, reason="done"),
+        control("Params", seq=1, values=[{"name": "lr", "kind": "float", "text": "0.1", "number": 0.1}]),
+        control("Summary", seq=2, values=[{"name": "best", "kind": "string", "text": "\x00"}]),
+        control("MetricDefined", seq=3, pattern="val/*", summary=["min", "max"], hidden=True),
+        control(
+            "ArtifactLogged", seq=4, name="m", type="model", digest="d", size=3, files=[file, file], aliases=["best"]
+        ),
+        control("ArtifactUsed", seq=5, name="data", version="latest"),
+        control("Heartbeat", seq=6, metric_seq=9),
+        control("RunRewound", seq=7, step=7),
+        control("RunFinished", seq=8, state="finished", metric_seq=10, reason="done"),
         None,
     )
     assert letters.reasons == ["empty"]
     assert list(commits.ends.values()) == [10]
     counts = {table: client.query(f"SELECT count() FROM {table} FINAL").result_rows[0][0] for table in TABLES}
-    none = dict.fromkeys(("points", "metric_summary", "coverage", "ingest_marks"), 0)
+    none = dict.fromkeys(("points", "metric_summary", "curve", "ingest_marks"), 0)
     assert counts == {**dict.fromkeys(TABLES, 1), **none, "artifact_links": 2}
     writer = client.query("SELECT command, git, environment FROM writers").result_rows
     assert writer == [(["a", ""], {"commit": "c", "dirty": "true"}, {})]
@@ -143,7 +152,8 @@ async def test_the_same_messages_again_change_nothing(client: Client, inserter: 
     before = client.query("SELECT * FROM curve ORDER BY ALL").result_rows
     for i, value in enumerate(values):
         await ingest(inserter, value, start=i)
-    assert client.query("SELECT count() FROM points").result_rows == [(10000,)]
+    # Cut in another way it has other tokens, and the stretches of the writer tell that it is there.
+    assert client.query("SELECT count() FROM points").result_rows == [(5000,)]
     assert client.query("SELECT count() FROM v_points").result_rows == [(5000,)]
     client.command("OPTIMIZE TABLE points FINAL")
     client.command("OPTIMIZE TABLE curve FINAL")
@@ -176,14 +186,14 @@ async def test_a_message_that_breaks_a_constraint_is_found_and_the_others_kept(
 
 async def test_a_missing_table_is_a_matter_for_the_operator(client: Client, inserter: ClickHouseInserter) -> None:
     client.command("DROP TABLE runs")
-    block = block_of_rows("runs", [("p", 1, "", 1, "n", "", "", "", "", "", "", 1, 1)])
+    block = block_of_rows("runs", [("p", 1, "", 1, "n", "", "", "", "", "", "", "", 0, 1, 1)])
     with pytest.raises(InsertMisconfigured, match="runstream migrate"):
         await inserter.insert("runs", block, "t")
 
 
 async def test_a_missing_column_is_a_matter_for_the_operator(client: Client, inserter: ClickHouseInserter) -> None:
     client.command("ALTER TABLE runs DROP COLUMN host")
-    block = block_of_rows("runs", [("p", 1, "", 1, "n", "", "", "", "", "", "", 1, 1)])
+    block = block_of_rows("runs", [("p", 1, "", 1, "n", "", "", "", "", "", "", "", 0, 1, 1)])
     with pytest.raises(InsertMisconfigured):
         await inserter.insert("runs", block, "t")
 
@@ -228,7 +238,9 @@ async def test_retries_go_on_until_the_tables_are_there(
 
 
 async def test_a_compressed_body_is_understood(client: Client) -> None:
-    block = block_of_rows("runs", [("p", i, "", i, "n" * 1000, "", "", "", "", "", "", i, i) for i in range(500)])
+    block = block_of_rows(
+        "runs", [("p", i, "", i, "n" * 1000, "", "", "", "", "", "", "", 0, i, i) for i in range(500)]
+    )
     body = Body(block.native, compress=True)
     assert body.size < sum(map(len, block.native)) / 2
     client.raw_insert(

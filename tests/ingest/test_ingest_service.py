@@ -161,11 +161,11 @@ def test_while_clickhouse_is_down_kafka_keeps_everything(
     assert committed(kafka.bootstrap, topic_prefix, topic) == 110
 
 
-def test_a_second_signal_ends_it_at_once(kafka: Any, topic_prefix: str) -> None:
+def test_a_second_signal_ends_it_at_once(kafka: Any, database: str, topic_prefix: str) -> None:
     send(kafka.bootstrap, f"{topic_prefix}.metrics", frames(new_run_id(), 1))
-    nowhere = "http://default@127.0.0.1:1/x"
-    with WorkerProcess(kafka.bootstrap, nowhere, topic_prefix, batch_rows=1, drain_s=100) as worker:
-        worker.until_logged("insert failed")
+    settings = {"batch_rows": 1, "drain_s": 100, "faults": "before_insert.points=sleep:600"}
+    with WorkerProcess(kafka.bootstrap, database, topic_prefix, **settings) as worker:
+        worker.until_logged("fault")
         worker.process.send_signal(signal.SIGTERM)
         worker.until_logged("stopping")
         assert worker.process.poll() is None

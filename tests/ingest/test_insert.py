@@ -9,14 +9,15 @@ from ingest_samples import Commits, Letters, Tables, control, frame, record, rec
 from runstream import events
 from runstream_ingest.commit import CommitOffsets
 from runstream_ingest.control import rows_of
+from runstream_ingest.coverage import Coverage
 from runstream_ingest.dead_letters import DeadLetter
-from runstream_ingest.decoded import Decoded, Event, Message, token
+from runstream_ingest.decoded import Decoded, Event, Message, identity, joined, token
 from runstream_ingest.errors import InsertRefused, TooManyDeadLetters
 from runstream_ingest.frames import FrameReader
 from runstream_ingest.insert import Insert
 from runstream_ingest.metrics import Metrics
 from runstream_ingest.native import Block
-from runstream_ingest.records import Carried, Record, Source
+from runstream_ingest.records import Carried, Ranges, Record, Source
 
 
 def decoded(*values: bytes, start: int = 0, partition: int = 0) -> Carried[Decoded]:
@@ -37,6 +38,9 @@ class Fixture:
         self.tables, self.letters, self.commits, self.metrics = Tables(), Letters(), Commits(), Metrics()
         self.step = Insert(
             inserter=self.tables,
+            ledger=self.tables,
+            offsets=self.commits,
+            coverage=Coverage(self.tables, max_writers=100),
             dead_letters=self.letters,
             metrics=self.metrics,
             then=CommitOffsets(self.commits),
@@ -59,6 +63,7 @@ async def test_each_table_gets_its_rows_then_the_offsets_are_committed() -> None
     inserted = {table: block.rows for table, block, _ in fixture.tables.blocks}
     assert inserted == {
         "points": 6,
+        "curve": 4,
         "metric_summary": 2,
         "runs": 1,
         "writers": 1,
@@ -148,16 +153,33 @@ async def test_an_error_of_an_insert_reaches_the_next_call() -> None:
     assert not fixture.commits.ranges
 
 
-def test_the_token_names_the_range_and_the_content() -> None:
+def test_the_name_is_that_of_what_was_read_however_it_was_cut() -> None:
+    whole, ranges = named(records(frame(), frame(first_seq=3), start=5))
+    first, _ = named(records(frame(), start=5))
+    second, _ = named(records(frame(first_seq=3), start=6))
+    assert whole.name(ranges).startswith("t.metrics:0:5-7:")
+    assert joined([first, second]).name(ranges) == whole.name(ranges)
+    assert joined([first]).name(ranges) != whole.name(ranges)
+    other, _ = named(records(frame(), frame(first_seq=3, writer_id=78), start=5))
+    assert other.name(ranges) != whole.name(ranges)
+
+
+def test_the_name_of_several_partitions_does_not_depend_on_their_order() -> None:
+    first, one = named(records(frame()))
+    second, two = named(records(frame(), start=9, partition=1))
+    ranges = {**one, **two}
+    assert joined([first, second]).name(ranges) == joined([second, first]).name(ranges)
+    assert joined([first, second]).name(ranges).startswith("2 partitions:")
+
+
+def test_the_token_of_a_part_is_that_of_its_messages() -> None:
     messages = decoded(frame(), frame(first_seq=3), start=5).value.messages
-    name = token(messages)
-    assert name.startswith("t.metrics:0:5-6:")
-    assert name == token(decoded(frame(), frame(first_seq=3), start=5).value.messages)
-    assert name != token(decoded(frame(), frame(first_seq=4), start=5).value.messages)
-    assert name != token(decoded(frame(), frame(first_seq=3, writer_id=78), start=5).value.messages)
+    again = decoded(frame(), frame(first_seq=3), start=5).value.messages
+    assert token(messages) == token(again)
+    assert token(messages) != token(messages[:1])
 
 
-def test_the_token_of_several_partitions_is_a_checksum_of_their_ranges() -> None:
-    both = [*decoded(frame()).value.messages, *decoded(frame(), start=9, partition=1).value.messages]
-    assert token(both).startswith("2 partitions:")
-    assert token(both) != token(both[:1])
+def named(item: Carried[list[Record]]) -> tuple[Decoded, Ranges]:
+    messages = decoded(*(r.value or b"" for r in item.value), start=item.value[0].offset).value.messages
+    first = item.value[0]
+    return Decoded(messages, ((Source(first.topic, first.partition), b"".join(map(identity, messages))),)), item.ranges
