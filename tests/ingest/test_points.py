@@ -37,7 +37,7 @@ def as_rows(block: Block) -> list[dict[str, Any]]:
 
 
 def test_a_frame_becomes_one_row_a_point_with_where_it_came_from() -> None:
-    points, _ = blocks_of(read(frame(rows=2, metrics=["loss", "acc"], rank=3, attempt=1), partition=5))
+    points = blocks_of(read(frame(rows=2, metrics=["loss", "acc"], rank=3, attempt=1), partition=5)).points
     assert as_rows(points) == [
         {
             "project": "demo",
@@ -66,7 +66,7 @@ def test_rows_stand_in_the_order_of_the_sort_key() -> None:
         frame(rows=2, metrics=metrics, run_id=OTHER, writer_id=1, first_seq=2),
         frame(rows=2, metrics=metrics, project="another"),
     )
-    points, _ = blocks_of(frames)
+    points = blocks_of(frames).points
 
     def key(row: dict[str, Any]) -> tuple[Any, ...]:
         # ClickHouse compares the second half of a UUID first.
@@ -88,7 +88,7 @@ def test_the_summary_is_that_of_a_plain_loop(rows: list[tuple[int, float, float]
                 frame(rows=len(part), metrics=["b", "a"], first_seq=start, steps=[r[0] for r in part], values=values)
             )
         start += len(part)
-    _, summary = blocks_of(read(*messages))
+    summary = blocks_of(read(*messages)).metric_summary
     found = {row["metric"]: row for row in as_rows(summary)}
     assert sorted(found) == ["a", "b"]
     for place, metric in enumerate(["b", "a"]):
@@ -109,7 +109,7 @@ def test_the_summary_is_that_of_a_plain_loop(rows: list[tuple[int, float, float]
 
 def test_counts_are_the_largest_of_the_frames_whatever_their_order() -> None:
     newer, older = frame(first_seq=3, n=[6, 6], n_nan=[2, 1]), frame(n=[3, 3], n_nan=[0, 1])
-    _, summary = blocks_of(read(newer, older))
+    summary = blocks_of(read(newer, older)).metric_summary
     assert [(row["n"], row["n_nan"]) for row in as_rows(summary)] == [(6, 2), (6, 1)]
 
 
@@ -117,25 +117,26 @@ def test_a_replayed_older_row_of_the_same_step_is_not_the_last() -> None:
     early = frame(rows=1, steps=[9], values=[1.0, 1.0])
     late = frame(rows=1, first_seq=1, steps=[9], values=[2.0, 2.0])
     for messages in ((early, late), (late, early)):
-        _, summary = blocks_of(read(*messages))
+        summary = blocks_of(read(*messages)).metric_summary
         assert {row["last"][3] for row in as_rows(summary)} == {2.0}
         assert {row["first"][2] for row in as_rows(summary)} == {1.0}
 
 
 def test_frames_without_points_make_no_rows() -> None:
-    points, summary = blocks_of(read(frame(rows=0), frame(rows=2, metrics=[])))
-    assert points.rows == summary.rows == 0
+    blocks = blocks_of(read(frame(rows=0), frame(rows=2, metrics=[])))
+    assert [block.rows for block in blocks] == [0, 0, 0]
+    assert all(block.native for block in blocks)
 
 
 def test_more_metrics_than_a_byte_counts_are_told_apart() -> None:
     metrics = [f"m{i:05}" for i in range(300)]
-    points, _ = blocks_of(read(frame(rows=1, metrics=metrics)))
+    points = blocks_of(read(frame(rows=1, metrics=metrics))).points
     assert [row["metric"] for row in as_rows(points)] == metrics
 
 
 def test_rows_of_several_key_sets_keep_their_values() -> None:
     (found,) = read(mixed(("loss",), ("acc", "loss"), ("loss",), first_seq=5))
-    points, summary = blocks_of([found])
+    points, summary, _ = blocks_of([found])
     rows = sorted((row["metric"], row["step"], row["value"], row["ts_us"]) for row in as_rows(points))
     assert rows == [
         ("acc", 6, 6.0, NOW_US + 6000),
@@ -167,14 +168,14 @@ def test_many_small_writers_give_the_rows_that_each_gives_alone() -> None:
     frames += read(frame(rows=1000, run_id=OTHER))
     together, alone = blocks_of(frames), [blocks_of([one]) for one in frames[:90]]
     alone += [blocks_of(frames[90:93]), blocks_of(frames[93:])]
-    for table in (0, 1):
+    for table in range(3):
         expected = [repr(row) for pair in alone for row in as_rows(pair[table])]
         assert sorted(repr(row) for row in as_rows(together[table])) == sorted(expected)
 
 
 def test_steps_in_disorder_stand_in_the_summary() -> None:
     first, second = read(frame(rows=3), frame(rows=2, metrics=["x"], first_seq=3))
-    _, summary = blocks_of([first, second], {(first.origin, id(first.blocks[0].keys)): (-5, 7)})
+    summary = blocks_of([first, second], {(first.origin, id(first.blocks[0].keys)): (-5, 7)}).metric_summary
     found = {row["metric"]: (row["redo_lo"], row["redo_hi"]) for row in as_rows(summary)}
     assert found == {"acc": (-5, 7), "loss": (-5, 7), "x": (2**63 - 1, -(2**63))}
 
