@@ -13,7 +13,9 @@ import logging
 import random
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
@@ -27,10 +29,11 @@ from aiokafka.errors import (
 )
 
 from runstream.errors import MessageRefused
+from runstream.kafka_offsets import GroupOffsets, end_of
 from runstream.kafka_options import KafkaOptions
 from runstream.kafka_producer import abandon, ordered_producer
 from runstream.kafka_topics import create_missing_topics
-from runstream.messages import Message
+from runstream.messages import Message, Place
 from runstream.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -46,7 +49,7 @@ _REFUSALS = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidMessageEr
 @dataclass(slots=True, eq=False)
 class _Pending:
     message: Message
-    future: asyncio.Future[None]
+    future: asyncio.Future[Place | None]
     alone: bool = False
     """Was in a batch that the broker refused: the next time it goes in a batch of its own."""
 
@@ -69,6 +72,8 @@ class KafkaTransport:
         self.refused_messages = 0
         self.connected = False
         self._options = KafkaOptions.from_settings(settings)
+        self._group = GroupOffsets(self._options, settings.ingest_group)
+        self._looking_up: set[asyncio.Task[None]] = set()
         self._topic_prefix = settings.topic_prefix
         self._refused_dir = settings.dir / "refused"
         self._batch_bytes = BATCH_BYTES[0]
@@ -82,7 +87,7 @@ class KafkaTransport:
         """Begins to connect; returns at once."""
         self._task = asyncio.create_task(self._run(), name="runstream-kafka")
 
-    def send(self, message: Message) -> asyncio.Future[None]:
+    def send(self, message: Message) -> asyncio.Future[Place | None]:
         """See `Transport.send`."""
         pending = _Pending(message, asyncio.get_running_loop().create_future())
         self._unacknowledged[pending] = None
@@ -97,10 +102,16 @@ class KafkaTransport:
 
     async def close(self) -> None:
         """See `Transport.close`."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        for task in (self._task, *self._looking_up):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        await self._group.close()
+
+    async def queryable(self) -> Mapping[tuple[str, int], int]:
+        """See `TellsQueryable.queryable`: what the group of the ingest workers has committed."""
+        return await self._group.committed()
 
     # -- one producer after another
 
@@ -193,7 +204,7 @@ class KafkaTransport:
             acknowledged.add_done_callback(lambda done: self._settle(producer, pending, done))
         return True
 
-    def _settle(self, producer: AIOKafkaProducer, pending: _Pending, done: asyncio.Future[object]) -> None:
+    def _settle(self, producer: AIOKafkaProducer, pending: _Pending, done: asyncio.Future[Any]) -> None:
         error = None if done.cancelled() else done.exception()
         if pending not in self._unacknowledged or producer._closed:
             return
@@ -208,8 +219,26 @@ class KafkaTransport:
             return
         del self._unacknowledged[pending]
         self.acknowledged_messages += 1
+        place = done.result()
+        if place.offset < 0:  # it was there already, from a request whose answer was lost
+            task = asyncio.create_task(self._look_up(pending, place.topic, place.partition))
+            self._looking_up.add(task)
+            task.add_done_callback(self._looking_up.discard)
+        elif not pending.future.done():
+            pending.future.set_result(Place(place.topic, place.partition, place.offset))
+
+    async def _look_up(self, pending: _Pending, topic: str, partition: int) -> None:
+        """An offset that `pending` has at most."""
+        while True:
+            try:
+                last = await end_of(self._options, topic, partition) - 1
+            except (KafkaError, TimeoutError, OSError) as error:
+                log.warning("kafka %s: end of %s/%d: %s", self._options.bootstrap, topic, partition, _text(error))
+                await asyncio.sleep(BACKOFF_S[1])
+            else:
+                break
         if not pending.future.done():
-            pending.future.set_result(None)
+            pending.future.set_result(Place(topic, partition, last))
 
     def _raise_if_broken(self) -> None:
         if self._broken is not None:

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from importlib import import_module
 
 from runstream.identity import lock_is_held
-from runstream.notices import warn
+from runstream.notices import Once, warn
 from runstream.settings import VARIABLES, Settings
+from runstream.spool import VERSION
 
-HANDED_OVER = ("kafka", "topic_prefix", "clickhouse", "s3")
+HANDED_OVER = ("kafka", "topic_prefix", "clickhouse", "s3", "keep", "ingest_group")
+_once = Once()
 
 
 def agent_wanted(settings: Settings) -> bool:
@@ -20,7 +22,12 @@ def agent_wanted(settings: Settings) -> bool:
 
 def ensure_agent(settings: Settings, env: Mapping[str, str]) -> None:
     """Start the agent when this job is to have one and none runs. Never raises; the spool is safe without it."""
-    if not agent_wanted(settings) or settings.agent == "external" or lock_is_held(settings.agent_lock):
+    if not agent_wanted(settings):
+        return
+    if lock_is_held(settings.agent_lock):
+        _warn_of_an_older_agent(settings)
+        return
+    if settings.agent == "external":
         return
     try:
         if settings.agent == "thread":
@@ -31,6 +38,22 @@ def ensure_agent(settings: Settings, env: Mapping[str, str]) -> None:
         warn(
             f"the agent could not be started ({type(error).__name__}: {error}); points stay in {settings.spool_dir}. "
             "Run `runstream agent` on this host, or send them later with `runstream sync`."
+        )
+
+
+def _warn_of_an_older_agent(settings: Settings) -> None:
+    """One that serves the directory and cannot read what this library writes leaves it lying there."""
+    try:
+        pid, _, version = settings.agent_lock.read_text().partition("\nspool version ")
+        pid, reads = str(int(pid)), int(version or 1)
+    except (OSError, ValueError):
+        return  # it has just got the lock
+    if reads < VERSION:
+        _once.warn(
+            f"agent {pid}",
+            f"the agent (pid {pid}) of {settings.dir} is older than this library: it reads spools of version {reads}, "
+            f"and this process writes version {VERSION}. Points stay in {settings.spool_dir}, none lost, until a newer "
+            "agent runs. Restart the agent's service after an upgrade; one started on demand leaves by itself.",
         )
 
 

@@ -31,7 +31,9 @@ from typing import NamedTuple
 from runstream.errors import SpoolError, SpoolVersionError
 from runstream.identity import NO_BOOT, boot_id, host_name, lock_is_held, pid_namespace, process_lives
 
-VERSION = 1
+VERSION = 2
+"""Rises with every change of the files or of what an event may hold: an agent that knows neither leaves the spool to a
+newer one. 1: until 0.1; 2: RunRewound, forks, sequences that were given up."""
 MAGIC = b"RSTSPOOL"
 KEYS = 1
 """A set of metric names; argument: its number; body: a JSON array of the names."""
@@ -121,7 +123,8 @@ class SegmentHeader:
     def unpack(cls, path: Path, data: bytes) -> tuple[SegmentHeader, int]:
         """The header at the start of `data` and its size in bytes.
 
-        Raises SpoolVersionError for a newer format, SpoolError for anything else that is not a complete header.
+        Older formats are read as well. Raises SpoolVersionError for a newer one, SpoolError for anything else that is
+        not a complete header.
         """
         if len(data) < _START.size or data[:8] != MAGIC:
             raise SpoolError(path, "not a spool segment")

@@ -281,7 +281,7 @@ class SpoolReader:
         """Take up `position` in the segment just entered, with the key sets that stand before it."""
         start = self.position.offset
         data = self._bytes_at(start, max(0, position.offset - start))
-        at = 0
+        at, row_seq, event_seq = 0, *self.position[2:]
         while at + RECORD.size <= len(data):
             length, _, kind, argument = RECORD.unpack_from(data, at)
             if length < FRAME.size:
@@ -291,10 +291,14 @@ class SpoolReader:
             at += aligned(FRAME.size + length)
             self._ended = kind == END
             self.closed = kind == END and argument == 1
-        if position.offset and start + at != position.offset:
-            raise SpoolError(segment_path(self.directory, position.segment), f"no record begins at {position.offset}")
-        if position.offset:
-            self.position = position
+            row_seq += kind == ROW
+            event_seq += kind == EVENT
+        if not position.offset:
+            return
+        found = Position(position.segment, start + at, row_seq, event_seq)
+        if found != position:  # of another file: damaged, or one whose rows its writer gave up
+            raise SpoolError(segment_path(self.directory, position.segment), f"no record of {position}")
+        self.position = position
 
     def _bytes_at(self, offset: int, size: int) -> bytes:
         if self._fd < 0:
@@ -304,7 +308,13 @@ class SpoolReader:
     def _chunk(self, max_bytes: int) -> bytes:
         """A snapshot of what follows; longer than `max_bytes` only when a single record is."""
         offset = self.position.offset
-        data = self._bytes_at(offset, max(RECORD.size, max_bytes))
+        try:
+            data = self._bytes_at(offset, max(RECORD.size, max_bytes))
+        except FileNotFoundError:
+            if segment_numbers(self.directory)[-1:] <= [self.position.segment]:
+                raise
+            self._ended = True  # its writer gave this segment up
+            return b""
         if len(data) < RECORD.size:
             return b""
         size = FRAME.size + FRAME.unpack_from(data)[0]

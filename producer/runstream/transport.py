@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
 
-from runstream.messages import Message
+from runstream.messages import Message, Place
+
+Sent = asyncio.Future[Place | None] | asyncio.Future[None]
+"""Resolves when a message is durable, to where it lies; to None where durable is queryable too."""
 
 
 class Transport(Protocol):
@@ -23,7 +27,7 @@ class Transport(Protocol):
     async def start(self) -> None:
         """Prepares sending. Returns at once when the other side is down: that is retried in the background."""
 
-    def send(self, message: Message) -> asyncio.Future[None]:
+    def send(self, message: Message) -> Sent:
         """Queues one message; the future resolves when it is durable on the other side."""
 
     async def flush(self) -> None:
@@ -31,3 +35,14 @@ class Transport(Protocol):
 
     async def close(self) -> None:
         """Ends at once; what is not durable yet stays pending for ever (the spool still has it)."""
+
+
+@runtime_checkable
+class TellsQueryable(Protocol):
+    """A transport on whose other side a message is durable before it is queryable."""
+
+    async def queryable(self) -> Mapping[tuple[str, int], int]:
+        """Topic and partition to the offset before which every message is in the database.
+
+        What nobody has read yet is missing. Raises whatever kept it from finding out; then it may be asked again.
+        """

@@ -329,7 +329,7 @@ def test_reading_goes_on_at_every_position_that_was_given_out(tmp_path: Path) ->
 
 def test_a_position_inside_a_record_is_refused(three_rows: tuple[SpoolWriter, int]) -> None:
     writer, start = three_rows
-    with pytest.raises(SpoolError, match="no record begins"):
+    with pytest.raises(SpoolError, match="no record of"):
         SpoolReader(writer.directory, Position(1, start + 8, 2, 1))
 
 

@@ -10,12 +10,13 @@ from types import TracebackType
 
 from runstream.errors import AgentRunning
 from runstream.identity import lock_is_held
+from runstream.spool import VERSION
 
 _LOOKERS_LEAVE_S = 0.5
 
 
 class AgentLock:
-    """Context manager that holds `path` by flock, with the pid of the holder as its content.
+    """Context manager that holds `path` by flock, with the pid of the holder and the newest spool it reads as content.
 
     Entering raises AgentRunning when another agent, or `runstream up`, has it.
     """
@@ -40,7 +41,7 @@ class AgentLock:
             else:
                 break
         os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+        os.pwrite(self._fd, f"{os.getpid()}\nspool version {VERSION}\n".encode(), 0)
         return self
 
     def __exit__(
@@ -56,6 +57,6 @@ def holder(path: Path) -> int | None:
 
 def _pid_in(path: Path) -> int:
     try:
-        return int(path.read_text())
+        return int(path.read_text().split("\n")[0])
     except (OSError, ValueError):
         return 0

@@ -20,11 +20,13 @@ from runstream.objects import Uploads
 from runstream.settings import Settings
 from runstream.spool import is_closed, list_spools
 from runstream.spool_reader import SpoolReader
-from runstream.transport import Transport
+from runstream.transport import Sent, TellsQueryable, Transport
 
 log = logging.getLogger("runstream.agent")
 MAX_IN_FLIGHT_BYTES = 32 << 20
 SCAN_EVERY_S = 0.5
+ASK_EVERY_S = 1.0
+"""What is queryable, while a spool is kept only for that."""
 RETRY_SPOOL_S = 30.0
 LEAVE_AFTER_S = 5.0
 STOP_WITHIN_S = 5.0
@@ -87,6 +89,9 @@ class Agent:
         self._transport = transport
         self._uploader = Uploader(objects)
         self._prefix = settings.topic_prefix
+        self._keep_until_queryable = settings.keep == "clickhouse"
+        self._asking: asyncio.Task[None] | None = None
+        self._ask_at = 0.0
         self._actor = f"agent@{host_name()}"
         self._stay = stay
         self._skip_living = skip_living
@@ -133,6 +138,7 @@ class Agent:
             now = time.monotonic()
             self._discover(now)
             behind = await self._round(stop)
+            self._ask_what_is_queryable(now)
             self._keep()
             if self._on_round is not None:
                 self._on_round()
@@ -179,7 +185,11 @@ class Agent:
             if self._skip_living and (directory in self.skipped or _lives(directory)):
                 self.skipped.add(directory)
                 return
-            self.tails[directory] = Tail(directory, self._send, self._uploader, self._actor, self._refused_dir)
+            self.tails[directory] = Tail(
+                *(directory, self._send, self._uploader, self._actor, self._refused_dir),
+                tells=isinstance(self._transport, TellsQueryable),
+                keep=self._keep_until_queryable,
+            )
         except (SpoolError, OSError) as error:
             self._give_up_for_now(directory, error, now)
         else:
@@ -232,6 +242,23 @@ class Agent:
         await _wait(self._room, 0.5)
         return self.counters.in_flight_bytes < MAX_IN_FLIGHT_BYTES and not stop.is_set()
 
+    def _ask_what_is_queryable(self, now: float) -> None:
+        asks = self._asking is not None and not self._asking.done()
+        if asks or now < self._ask_at or not any(tail.waits_for_queries for tail in self.tails.values()):
+            return
+        self._ask_at = now + ASK_EVERY_S
+        self._asking = asyncio.create_task(self._note_what_is_queryable())
+
+    async def _note_what_is_queryable(self) -> None:
+        assert isinstance(self._transport, TellsQueryable)
+        try:
+            committed = await self._transport.queryable()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the spools are kept and it is asked again
+            log.warning("what is queryable cannot be asked: %s: %s", type(error).__name__, error)
+            return
+        for tail in self.tails.values():
+            tail.passed(committed)
+
     def _keep(self, *, at_once: bool = False) -> None:
         now = time.monotonic()
         for directory, tail in list(self.tails.items()):
@@ -262,7 +289,7 @@ class Agent:
 
     # -- sending
 
-    def _send(self, kind: str, key: bytes, value: bytes) -> asyncio.Future[None]:
+    def _send(self, kind: str, key: bytes, value: bytes) -> Sent:
         message = Message(f"{self._prefix}.{kind}", key, value)
         size = message.size
         self.counters.in_flight_bytes += size
@@ -270,7 +297,7 @@ class Agent:
         future.add_done_callback(lambda done: self._sent(size, done))
         return future
 
-    def _sent(self, size: int, done: asyncio.Future[None]) -> None:
+    def _sent(self, size: int, done: Sent) -> None:
         self.counters.in_flight_bytes -= size
         self._room.set()
         if done.cancelled():
@@ -283,6 +310,9 @@ class Agent:
 
     async def _settle(self) -> None:
         """What was read gets a little time to arrive; then all is let go."""
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.gather(self._asking, return_exceptions=True)
         for tail in self.tails.values():
             with contextlib.suppress(OSError, SpoolError):
                 tail.flush()

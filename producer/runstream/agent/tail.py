@@ -18,9 +18,12 @@ from runstream.agent.ledger import Entry, Ledger
 from runstream.agent.uploads import STAGED, Uploader
 from runstream.errors import EventNotEncodable, MessageRefused, SpoolError, SpoolVersionError, StagedFileLost
 from runstream.frames import Frame, FrameBuilder
+from runstream.messages import Place
 from runstream.spool import Position, delete_acknowledged, delete_spool
 from runstream.spool_cursor import Cursor
 from runstream.spool_reader import EventRecord, MixedRows, RowBlock, SpoolReader
+from runstream.spool_tracking import is_tracked
+from runstream.transport import Sent
 
 log = logging.getLogger("runstream.agent")
 READ_BYTES = 640 * 1024
@@ -35,17 +38,31 @@ BEAT_EVERY_S = 10.0
 MAX_WAITING_BYTES = 8 << 20
 """Of control events behind an upload; beyond that the writer's spool is not read on."""
 
-Send = Callable[[str, bytes, bytes], "asyncio.Future[None]"]
+PREEMPTED = "preempted:"
+"""Begins the attribute by which a process says that its machine is being taken away; see `Run.preempting`."""
+
+Send = Callable[[str, bytes, bytes], Sent]
 """Sends (topic kind `metrics` or `control`, key, value)."""
 
 
 class Tail:
     """Reads one writer's spool, sends it, and keeps its cursor.
 
-    Opening raises SpoolError when the spool cannot be read.
+    `tells`: the transport tells what is queryable; else what it acknowledged is. `keep`: the spool stays until it is
+    queryable, also where its process did not ask for that. Opening raises SpoolError when the spool cannot be read.
     """
 
-    def __init__(self, directory: Path, send: Send, uploader: Uploader, actor: str, refused_dir: Path) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        send: Send,
+        uploader: Uploader,
+        actor: str,
+        refused_dir: Path,
+        *,
+        tells: bool = False,
+        keep: bool = False,
+    ) -> None:
         cursor = Cursor.load(directory)
         try:
             self.reader = SpoolReader(directory, cursor.position)
@@ -55,7 +72,8 @@ class Tail:
             if cursor.position == Position():
                 raise
             log.warning("writer=%s cursor does not fit (%s); sending again from the first segment", directory, error)
-            cursor = Cursor()
+            # Who was ended, and how, stays: a second end at another time would be another end.
+            cursor = Cursor(finished=cursor.finished, ending=cursor.ending, preempted=cursor.preempted)
             self.reader = SpoolReader(directory)
         self.directory = directory
         self.alive = True
@@ -75,7 +93,13 @@ class Tail:
         self._refused_dir = refused_dir
         self._header = self.reader.header
         self._key = str(self._header.run_id).encode()
-        self._ledger = Ledger(cursor.position, cursor.counts)
+        self._tells = tells
+        self._keep = keep
+        self._tracks = False
+        self._preempted = cursor.preempted
+        self._given_end = cursor.ending
+        self._ledger = Ledger(cursor.position, cursor.counts, cursor.queryable, cursor.sent)
+        self._look_whether_tracked()
         self._builder = FrameBuilder(self._header, cursor.counts)
         self._control: deque[tuple[EventRecord, Entry, int]] = deque()
         self._control_bytes = 0
@@ -83,14 +107,15 @@ class Tail:
         self._stages: list[tuple[Position, Path]] = []
         self._ending: Entry | None = None
         self._ending_acknowledged = False
-        self._saved = cursor.position
+        self._ending_place: Place | None = None
+        self._saved: tuple[object, ...] = (cursor.position, cursor.queryable, cursor.tracked)
         self._save_at = 0.0
         self._flushed_at = 0.0
         self._look_at = 0.0
         self._alive_us = 0
         """When the writer was last known to live."""
         self._beat_at = time.monotonic() + BEAT_EVERY_S
-        self._beat: asyncio.Future[None] | None = None
+        self._beat: Sent | None = None
         self._chunk = GLANCE_BYTES
 
     # -- reading
@@ -105,6 +130,7 @@ class Tail:
             self.alive = self.reader.writer_alive()
             if self.alive:
                 self._alive_us = time.time_ns() // 1000
+            self._look_whether_tracked()
         start = before = self.reader.position
         damaged = len(self.reader.damaged_segments)
         records = self.reader.read_mixed(self._chunk)
@@ -161,7 +187,7 @@ class Tail:
     def _deliver(self, topic: str, value: bytes, entry: Entry) -> None:
         self._send(topic, self._key, value).add_done_callback(lambda sent: self._acknowledge(entry, sent))
 
-    def _acknowledge(self, entry: Entry, sent: asyncio.Future[None]) -> None:
+    def _acknowledge(self, entry: Entry, sent: Sent) -> None:
         if sent.cancelled():
             return
         error = sent.exception()
@@ -170,12 +196,17 @@ class Tail:
         elif entry is self._ending and not (self.reader.closed or self.gone):
             # Who restarts between the ending and the END record must see the ending, or would call the run killed.
             self._ending_acknowledged = True
+            self._ending_place = None if error is not None else sent.result()
         else:
-            self._ledger.done(entry)
+            self._ledger.done(entry, None if error is not None else sent.result())
 
     # -- control events, in their order
 
     def _take_event(self, record: EventRecord, before: Position) -> None:
+        if record.body.get("type") == "Attributes" and any(
+            name.startswith(PREEMPTED) for name in record.body.get("values", ())
+        ):
+            self._preempted = True
         self._flush_rows(time.monotonic())
         entry = self._ledger.add_event(record.end)
         same = before.segment == record.end.segment
@@ -272,23 +303,26 @@ class Tail:
         place = self.reader.position
         if self._ending is not None:
             if self._ending_acknowledged:
-                self._ledger.done(self._ending)
+                self._ledger.done(self._ending, self._ending_place)
         elif not (self.reader.closed or self.finished) and (place.row_seq or place.event_seq):
             self._end_as_killed(place)
 
     def _end_as_killed(self, place: Position) -> None:
-        log.info("writer=%s pid=%d is gone without finish(): killed", self.directory, self._header.pid)
-        body = {
-            "type": "RunFinished",
-            "actor": self._actor,
-            "state": "killed",
-            "exit_code": -1,
-            "reason": f"process {self._header.pid} is gone without finish()",
-            "metric_seq": place.row_seq,
-        }
-        # What was left long ago and is sent only now ended then.
-        time_us = self._alive_us + 1 if self._alive_us else time.time_ns() // 1000
-        record = EventRecord(-1, time_us, body, place)
+        """Ends the writer always in the same way: however often it is sent, also by a later agent, it is one end."""
+        if self._given_end is None:
+            log.info("writer=%s pid=%d is gone without finish()", self.directory, self._header.pid)
+            # What was left long ago and is sent only now ended then.
+            time_us = self._alive_us + 1 if self._alive_us else time.time_ns() // 1000
+            self._given_end = {
+                "state": "preempted" if self._preempted else "killed",
+                "exit_code": -1,
+                "reason": f"process {self._header.pid} is gone without finish()",
+                "metric_seq": place.row_seq,
+                "time_us": time_us,
+            }
+            self._save(time.monotonic(), finishes=False)
+        fields = dict(self._given_end)
+        record = EventRecord(-1, fields.pop("time_us"), {"type": "RunFinished", "actor": self._actor, **fields}, place)
         self._control.append((record, self._ledger.add_event(place), 0))
         self._send_control()
 
@@ -309,26 +343,58 @@ class Tail:
         if self.idle:
             self._ledger.read_up_to(self.reader.position)
         finishes = self.gone and self.idle and not self.finished
-        if (self._ledger.position != self._saved or finishes) and (now >= self._save_at or at_once or finishes):
+        moved = (self._ledger.position, self._queryable, self._tracks) != self._saved
+        if (moved or finishes) and (now >= self._save_at or at_once or finishes):
             self._save(now, finishes)
         if not self.finished:
+            return False
+        self._look_whether_tracked()
+        if self.waits_for_queries:
             return False
         self.reader.close()
         delete_spool(self.directory)
         return True
 
+    @property
+    def waits_for_queries(self) -> bool:
+        """Whether something is kept only until it is queryable."""
+        return self._tracks and self._tells and self._ledger.waits_for_queries
+
+    def passed(self, committed: Mapping[tuple[str, int], int]) -> None:
+        """Everything before these offsets, by topic and partition, is in the database."""
+        self._ledger.passed(committed)
+
+    @property
+    def _queryable(self) -> Position:
+        return self._ledger.queryable if self._tells else self._ledger.position
+
+    def _look_whether_tracked(self) -> None:
+        if not self._tracks and (not self._tells or self._keep or is_tracked(self.directory)):
+            self._tracks = True
+            self._ledger.track()
+            self._saved = ()
+
     def _save(self, now: float, finishes: bool) -> None:
-        position = self._ledger.position
+        position, queryable = self._ledger.position, self._queryable
         began = time.monotonic()
+        cursor = Cursor(
+            position=position,
+            queryable=queryable,
+            tracked=self._tracks,
+            finished=finishes or self.finished,
+            sent=self._ledger.sent,
+            ending=self._given_end,
+            preempted=self._preempted,
+            counts=self._ledger.counts,
+        )
         try:
-            counts, finished = self._ledger.counts, finishes or self.finished
-            Cursor(position=position, queryable=position, counts=counts, finished=finished).save(self.directory)
-            delete_acknowledged(self.directory, position)
+            cursor.save(self.directory)
+            delete_acknowledged(self.directory, queryable if self._tracks else position)
         except OSError as error:
             log.warning("writer=%s cursor: %s", self.directory, error)
             self._save_at = now + 1.0
             return
-        self._saved = position
+        self._saved = (position, queryable, self._tracks)
         if finishes:
             self.finished = True
         # Many metrics make a large cursor: saving may take a twentieth of the time.
