@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from runstream_deploy.cli import dev, dlq, doctor, lag, runs, services, sql, up
+from runstream_deploy.cli import dev, dlq, doctor, lag, runs, services, sql, up, verify
 
 app = typer.Typer(
     name="runstream",
@@ -48,6 +48,7 @@ app.command("ingest", rich_help_panel=RUN)(services.ingest)
 app.command("ui", rich_help_panel=RUN)(services.ui)
 app.command("migrate", rich_help_panel=RUN)(services.migrate)
 app.command("sync", rich_help_panel=KEEP)(services.sync)
+app.command("verify", rich_help_panel=KEEP)(verify.verify)
 app.add_typer(dlq.app, name="dlq", rich_help_panel=KEEP)
 app.command("lag", rich_help_panel=KEEP)(lag.lag)
 app.command("doctor", rich_help_panel=KEEP)(doctor.doctor)

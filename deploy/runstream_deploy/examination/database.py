@@ -132,6 +132,8 @@ def _granted(client: Client, right: str) -> bool | None:
     from clickhouse_connect.driver.exceptions import ClickHouseError
 
     try:
-        return bool(client.query(f"CHECK GRANT {right} ON {quote_identifier(client.database or "default")}.*").result_rows[0][0])
+        return bool(
+            client.query(f"CHECK GRANT {right} ON {quote_identifier(client.database or 'default')}.*").result_rows[0][0]
+        )
     except ClickHouseError:
         return None

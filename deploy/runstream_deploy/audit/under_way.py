@@ -1,0 +1,61 @@
+"""Rows that are not in the database yet, and need not be: they wait in a spool or in Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
+
+from runstream_ingest import stretches
+from runstream_ingest.stretches import Stretches
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+AT_ONCE = 5_000
+COVERED = """
+SELECT project, toString(run_id), writer, stream, start, max(end)
+FROM coverage
+WHERE (project, run_id, writer) IN {writers:Array(Tuple(String, UUID, UInt64))}
+GROUP BY project, run_id, writer, stream, start
+"""
+
+
+class Stream(NamedTuple):
+    """The sequence of one writer: of its rows (`metrics`) or of its events (`control`)."""
+
+    project: str
+    run_id: str
+    writer: int
+    name: str
+
+
+class UnderWay:
+    """Stretches of sequence numbers by stream."""
+
+    def __init__(self) -> None:
+        self._held: dict[Stream, Stretches] = {}
+
+    def add(self, stream: Stream, start: int, end: int) -> None:
+        """`start` to `end` - 1 wait."""
+        stretches.add(self._held.setdefault(stream, []), start, end)
+
+    def without(self, stream: Stream, start: int, end: int) -> list[tuple[int, int]]:
+        """The pieces of `start` to `end` - 1 that do not wait, each as start and end."""
+        return stretches.missing(self._held.get(stream, []), start, end)
+
+    def __iter__(self) -> Iterator[tuple[Stream, Stretches]]:
+        return iter(self._held.items())
+
+
+def covered(client: Client, streams: Iterable[Stream]) -> Mapping[Stream, Stretches]:
+    """What the database says is durable of the writers of `streams`."""
+    found: dict[Stream, Stretches] = {}
+    writers = sorted({(one.project, one.run_id, one.writer) for one in streams})
+    for at in range(0, len(writers), AT_ONCE):
+        part = [(project, UUID(run_id), writer) for project, run_id, writer in writers[at : at + AT_ONCE]]
+        for project, run_id, writer, name, start, end in client.query(
+            COVERED, parameters={"writers": part}
+        ).result_rows:
+            stretches.add(found.setdefault(Stream(project, run_id, writer, name), []), start, end)
+    return found

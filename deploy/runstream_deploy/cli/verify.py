@@ -1,0 +1,138 @@
+"""`runstream verify`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+import typer
+
+from runstream_deploy.cli.connection import AsJson, Directory, Url, database_url, settings_of
+from runstream_deploy.cli.exits import FOUND, USAGE, fail, told
+from runstream_deploy.cli.kafka import DEFAULT_GROUP, Group, kafka_options, running, topics_of
+from runstream_deploy.cli.tables import add_row, new_table
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+    from runstream_deploy.audit import Report, Scope
+
+SHOWN = 50
+
+
+def verify(
+    run: Annotated[str, typer.Argument(metavar="[RUN]", help="Run id, beginning of one, your own id or name.")] = "",
+    project: Annotated[str, typer.Option("--project", "-p", help="Only this project.")] = "",
+    topic: Annotated[str, typer.Option("--topic", "-t", help="Only this topic; `metrics` and `control` will do.")] = "",
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Compare every value bit by bit, and compute all rollups again.")
+    ] = False,
+    group: Group = DEFAULT_GROUP,
+    as_json: AsJson = False,
+    clickhouse: Url = None,
+    directory: Directory = None,
+) -> None:
+    """Compare spools, Kafka and ClickHouse, and list what is missing. Ends with 1 when anything is.
+
+    What writers announced is compared with what the database covers; each message in Kafka that ingest has committed,
+    with its points; the spools of this host, with both. What waits in a spool or in Kafka is on its way, not missing.
+    A step that was logged again counts as its newest version. Nothing is changed. Without RUNSTREAM_KAFKA the spools
+    are compared with the database.
+
+    Examples:
+
+        runstream verify baseline-3 --deep
+
+        runstream verify --project digits --json
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from runstream_deploy.audit import verify as audit
+    from runstream_storage.connection import connect
+
+    with told():
+        settings = settings_of(directory, clickhouse)
+        client = connect(database_url(settings), query_timeout_s=600.0)
+        topics = topics_of(settings)
+        topic = {"control": topics[0], "metrics": topics[1]}.get(topic, topic)
+        if topic and topic not in topics:
+            fail(f"{topic!r} is none of our topics: {', '.join(topics)}. Is RUNSTREAM_TOPIC_PREFIX set?", USAGE)
+        scope = scope_of(client, run, project, topic)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            tasks = {}
+
+            def show(what: str, done: int, total: int) -> None:
+                if what not in tasks:
+                    tasks[what] = bar.add_task(what)
+                bar.update(tasks[what], completed=done, total=total)
+
+            report = running(
+                audit(
+                    client,
+                    scope,
+                    spool_dir=settings.spool_dir,
+                    options=kafka_options(settings, "verify") if settings.kafka else None,
+                    topics=[topic] if topic else topics,
+                    group=group,
+                    deep=deep,
+                    progress=show,
+                )
+            )
+    if as_json:
+        typer.echo(json.dumps(report.as_dict()))
+    else:
+        draw(report, deep=deep)
+    if not report.ok:
+        raise typer.Exit(FOUND)
+
+
+def scope_of(client: Client, run: str, project: str, topic: str) -> Scope:
+    """What is meant. A run id need not be in the database: that it is missing there may be the finding."""
+    from runstream_deploy.audit import Scope
+    from runstream_storage import queries
+
+    if not run:
+        return Scope(project, "", topic)
+    if found := queries.find_run(client, run, project=project):
+        return Scope(found.project, found.run_id, topic)
+    try:
+        run_id = str(UUID(run))
+    except ValueError:
+        fail(f"There is no run {run!r}. Give its whole id when nothing of it may have arrived.", FOUND)
+    return Scope(project, run_id, topic)
+
+
+def draw(report: Report, *, deep: bool) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    table = new_table("problem", "project", "run", "writer", "stream", "numbers", "message", "what")
+    for one in report.problems[:SHOWN]:
+        writer = f"{one.writer:016x}" if one.writer else ""
+        numbers = f"{one.first}-{one.last}" if one.first >= 0 else ""
+        add_row(table, one.kind, one.project, one.run_id, writer, one.stream, numbers, one.source, one.what)
+    if report.problems:
+        console.print(table)
+        total = sum(report.counts.values())
+        if total > SHOWN:
+            console.print(f"… {total - SHOWN:,} more; --json lists up to {len(report.problems):,}")
+    lines = [
+        f"{report.messages:,} messages ({report.points:,} points) and {report.spools:,} spools of this host compared",
+        f"{report.on_the_way_rows:,} rows and {report.on_the_way_messages:,} messages are on their way",
+    ]
+    if deep:
+        lines.append(f"{report.compared:,} values compared bit by bit, rollups of {report.runs:,} runs computed again")
+    if report.superseded:
+        lines.append(f"{report.superseded:,} points were logged again later; the newer ones are there")
+    if report.dropped_letters:
+        lines.append(f"{report.dropped_letters:,} messages were let go with `runstream dlq drop`")
+    for line in lines:
+        console.print(line, markup=False)
+    for note in report.notes:
+        console.print(f"Not checked: {note}", style="yellow", markup=False)
+    counted = ", ".join(f"{count:,} {kind}" for kind, count in report.counts.items())
+    verdict = "Nothing is missing." if report.ok else f"Wrong: {counted}."
+    console.print(verdict, style="green" if report.ok else "red", markup=False)

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+from typer.testing import Result
+
+from cli.delivered import bring, finished, frames, send, started
+from ingest.ingest_samples import NOW_US, RUN, frame
+from runstream_storage.connection import connect
+
+Runstream = Callable[..., Result]
+pytestmark = pytest.mark.clickhouse
+
+
+class Stack:
+    """Topics and a database of this test's own."""
+
+    def __init__(self, runstream: Runstream, bootstrap: str, prefix: str, database: str) -> None:
+        self.runstream, self.bootstrap, self.prefix, self.database = runstream, bootstrap, prefix, database
+
+    def deliver(self, *metrics: bytes, announced: int, more: tuple[bytes, ...] = ()) -> None:
+        send(self.bootstrap, self.prefix, metrics, [started(), *more, finished(announced, seq=1)])
+        bring(self.bootstrap, self.database, self.prefix)
+
+    def sql(self, statement: str) -> None:
+        with closing(connect(self.database)) as client:
+            client.command(statement, settings={"mutations_sync": 1})
+
+    def verify(self, *arguments: str, code: int = 0) -> dict[str, Any]:
+        answer = json.loads(self.runstream("verify", "--json", *arguments, code=code).stdout)
+        assert answer["ok"] == (code == 0)
+        return dict(answer)
+
+
+@pytest.fixture
+def stack(runstream: Runstream, cluster: str, kafka: Any, database: str, monkeypatch: pytest.MonkeyPatch) -> Stack:
+    monkeypatch.setenv("RUNSTREAM_CLICKHOUSE", database)
+    return Stack(runstream, kafka.bootstrap, cluster, database)
+
+
+def test_a_run_that_arrived_whole_passes_every_look(stack: Stack) -> None:
+    again = frame(10, first_seq=30, steps=list(range(10)), times_us=[NOW_US + 50_000 + i for i in range(10)])
+    stack.deliver(*frames(0, 10, 20), again, announced=40)
+    quick = stack.verify()
+    assert (quick["messages"], quick["points"]) == (6, 80)
+    deep = stack.verify(RUN, "--deep")
+    assert (deep["compared"], deep["superseded"], deep["runs"]) == (60, 20, 1)
+    shown = stack.runstream("verify", "baseline").stdout
+    assert "Nothing is missing" in shown
+    assert "Spools on other hosts" in shown
+    assert stack.verify("--project", "nobody")["messages"] == 0
+
+
+def test_points_that_vanished_are_found_with_their_message(stack: Stack) -> None:
+    stack.deliver(*frames(0, 10, 20), announced=30)
+    stack.sql("ALTER TABLE points DELETE WHERE src_offset = 1 AND metric = 'loss' AND step < 13")
+    (problem,) = stack.verify(code=1)["problems"]
+    assert (problem["kind"], problem["rows"]) == ("missing points", 3)
+    assert (problem["run_id"], problem["first"], problem["last"]) == (RUN, 10, 19)
+    assert problem["source"] == f"{stack.prefix}.metrics/1@1"
+
+
+def test_other_values_and_wrong_rollups_are_found_by_a_deep_look(stack: Stack) -> None:
+    stack.deliver(*frames(0, 10, 20), announced=30)
+    stack.sql("ALTER TABLE points UPDATE value = 1000 WHERE step = 29 AND metric = 'loss'")
+    stack.verify()
+    found = stack.verify("--deep", code=1)
+    assert found["counts"]["different points"] == 1
+    assert {"wrong summary", "wrong curve"} <= set(found["counts"])
+
+
+def test_a_hole_in_the_sequence_is_a_gap_and_what_waits_in_kafka_is_on_its_way(stack: Stack) -> None:
+    stack.deliver(*frames(0, 20), announced=35)
+    (first, last) = sorted(stack.verify(code=1)["problems"], key=lambda one: one["first"])
+    assert (first["kind"], first["first"], first["last"]) == ("gap", 10, 19)
+    assert (last["kind"], last["first"], last["last"]) == ("gap", 30, 34)
+    send(stack.bootstrap, stack.prefix, [*frames(10), frame(5, first_seq=30)])
+    waiting = stack.verify()
+    assert (waiting["on_the_way_rows"], waiting["on_the_way_messages"]) == (15, 2)
+    bring(stack.bootstrap, stack.database, stack.prefix)
+    assert stack.verify()["on_the_way_rows"] == 0
+
+
+def test_a_dead_letter_is_a_problem_until_it_is_dropped(stack: Stack) -> None:
+    stack.deliver(*frames(0), b"junk", announced=10)
+    (problem,) = stack.verify(code=1)["problems"]
+    assert (problem["kind"], problem["source"]) == ("dead letter", f"{stack.prefix}.metrics/1@1")
+    stack.runstream("dlq", "drop", "--yes")
+    assert stack.verify()["dropped_letters"] == 1
+
+
+@pytest.mark.real
+def test_what_retention_removed_is_said_not_to_be_checked(stack: Stack) -> None:
+    stack.deliver(*frames(0, 10), announced=20)
+    admin = AdminClient({"bootstrap.servers": stack.bootstrap})
+    for future in admin.delete_records([TopicPartition(f"{stack.prefix}.metrics", 1, 1)]).values():
+        future.result()
+    found = stack.verify("--topic", "metrics")
+    assert found["messages"] == 1
+    assert any("below 1" in note for note in found["notes"])
+
+
+def test_a_topic_that_is_not_ours_and_a_run_that_nobody_knows_are_told(stack: Stack) -> None:
+    assert "RUNSTREAM_TOPIC_PREFIX" in stack.runstream("verify", "--topic", "other", code=2).stderr
+    assert "no run" in stack.runstream("verify", "nobody", code=1).stderr
