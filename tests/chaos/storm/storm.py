@@ -29,6 +29,8 @@ CALM_S = 120.0
 """For everything to arrive once nothing is broken any more; only a pipeline that is stuck needs so long."""
 MOST_FALLEN = 5
 """Workers that end by themselves, before it is no use to wait."""
+EXPECTED_CODES = (0, -signal.SIGKILL, -signal.SIGTERM)
+"""Of trainers: SIGTERM kills one that has not got so far as to handle it."""
 POLL_S = 0.05
 PARTITIONS = 3
 TORN_SHARE = 0.5
@@ -435,7 +437,7 @@ class Storm:
                         found.broken.append(f"{len(refused)} messages were refused on {host.directory.name}")
                 found.broken += [f"{child.log.name} ended with {child.code}" for child in self._workers.fallen]
                 for job in self._jobs:
-                    wrong = [trainer for trainer in job.past if trainer.child.code not in (0, -signal.SIGKILL)]
+                    wrong = [trainer for trainer in job.past if trainer.child.code not in EXPECTED_CODES]
                     found.broken += [f"{one.journal.name} ended with {one.child.code}" for one in wrong]
                 if not found.broken or time.monotonic() > deadline:
                     return found

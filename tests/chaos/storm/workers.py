@@ -56,7 +56,7 @@ class Workers:
     @property
     def fallen(self) -> list[Child]:
         """Those that ended by themselves: not killed, not told to stop, and without a fault that raises."""
-        ended = [child for child in self.children if child.code not in (None, 0, -signal.SIGKILL)]
+        ended = [child for child in self.children if child.code not in (None, 0, -signal.SIGKILL, -signal.SIGTERM)]
         return [child for child in ended if child not in self._told_to_raise]
 
     @property
