@@ -13,7 +13,7 @@ from runstream.agent.lock import holder
 from runstream.identity import new_run_id
 from runstream.spool import list_spools
 from storm.journal import Story, read
-from storm.processes import TRAINER, Child, signal_pid, start_agent
+from storm.processes import TRAINER, Child, Started, signal_pid, start_agent
 from storm.trainer import Plan
 
 
@@ -162,5 +162,5 @@ class Job:
             "RUNSTREAM_ATTEMPT": str(attempt),
             "RUNSTREAM_SEGMENT_BYTES": str(self.kind.segment_bytes),
         }
-        child = Child([sys.executable, str(TRAINER), plan.text()], journal.with_suffix(".log"), variables)
+        child = Started([sys.executable, str(TRAINER), plan.text()], journal.with_suffix(".log"), variables)
         self.living[rank] = Trainer(child, journal, self.run_id, rank, attempt)

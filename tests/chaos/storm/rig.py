@@ -18,7 +18,7 @@ from storm.group import Group
 from storm.jobs import Host, Job, Kind
 from storm.journal import Story
 from storm.oracle import Findings, Oracle, look_at_topics
-from storm.processes import Child, start_worker
+from storm.processes import Child, Nursery
 
 WAIT_S = 60.0
 PROJECT = "rig"
@@ -49,6 +49,7 @@ class Rig:
             Job(f"job{number}", self._host, kind, PROJECT, directory, random.Random(number))
             for number, kind in enumerate(KINDS)
         ]
+        self._nursery = Nursery()
         self._workers: list[Child] = []
 
     def start(self) -> None:
@@ -83,7 +84,7 @@ class Rig:
         log = self._directory / f"{group}-{len(self._workers):02d}.log"
         environment = {**self._environment, "RUNSTREAM_CLICKHOUSE": database}
         small = {"group": group, "instance": group, "session_timeout_s": 6, "batch_age_s": 0.05, "batch_rows": 200}
-        child = start_worker(log, environment, **{**small, **settings})
+        child = self._nursery.worker(log, environment, **{**small, **settings})
         self._workers.append(child)
         return child
 
@@ -119,6 +120,7 @@ class Rig:
                 trainer.child.kill()
         for child in self._workers:
             child.kill()
+        self._nursery.close()
         self._host.close()
         admin = AdminClient({"bootstrap.servers": self._bootstrap, "log_level": 1})
         made = [name for name in admin.list_topics(timeout=20).topics if name.startswith(f"{self.prefix}.")]

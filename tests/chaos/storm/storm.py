@@ -21,6 +21,7 @@ from storm.group import Group
 from storm.jobs import Host, Job, Kind
 from storm.journal import Story
 from storm.oracle import Findings, Oracle, look_at_topics
+from storm.processes import Nursery
 from storm.proxy import Proxy, Weather
 from storm.spools import keep_copy, tear
 from storm.workers import Workers
@@ -107,8 +108,10 @@ class Storm:
         self._group = Group(kafka.bootstrap, prefix, topics)
         self._dead_letter_topics = [f"{topic}.dlq" for topic in topics]
         directory.mkdir(parents=True, exist_ok=True)
+        self._nursery = Nursery()
         self._workers = Workers(
             settings.workers,
+            self._nursery,
             directory,
             {**environment, "RUNSTREAM_CLICKHOUSE": f"{self._proxy.url}/{prefix}"},
             settings.unsafe,
@@ -175,6 +178,7 @@ class Storm:
                 trainer.child.kill()
         for child in self._workers.living:
             child.kill()
+        self._nursery.close()
         for host in [*self._hosts, *self._replays]:
             host.close()
         self._proxy.close()

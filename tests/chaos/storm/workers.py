@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from storm.processes import Child, start_worker
+from storm.processes import Child, Nursery
 
 SESSION_S = 6.0
 """The least that a broker takes; a worker stopped for longer is a zombie when it wakes."""
@@ -37,6 +37,7 @@ class Workers:
     """`wanted` workers, numbered as they are started. Number 0 is never killed: its memory is watched to the end."""
 
     wanted: int
+    nursery: Nursery
     directory: Path
     environment: Mapping[str, str]
     unsafe: str
@@ -84,7 +85,7 @@ class Workers:
             act = dice.choices(["kill", "sleep:0.2", "raise"], [6, 3, 2])[0]
             chance = dice.choice([0.02, 0.1])
             settings |= {"faults": f"{dice.choice(FAULTS)}={act}@~{chance}", "faults_seed": dice.getrandbits(30)}
-        child = start_worker(self.directory / f"worker-{number:03d}.log", self.environment, **settings)
+        child = self.nursery.worker(self.directory / f"worker-{number:03d}.log", self.environment, **settings)
         self.children.append(child)
         if act == "raise":
             self._told_to_raise.append(child)
