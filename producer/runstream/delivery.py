@@ -35,10 +35,11 @@ class Part(NamedTuple):
 class Waiting:
     """Looks whether parts of a run have arrived, again and again, as cheaply as it can."""
 
-    def __init__(self, parts: Sequence[Part], durability: str = "kafka") -> None:
+    def __init__(self, parts: Sequence[Part], durability: str = "kafka", *, embedded: bool = False) -> None:
         self._left = list(parts)
         self._queryable = durability == "clickhouse"
-        self._tracked = {part.directory: is_tracked(part.directory) for part in parts}
+        # Embedded, what is sent is queryable; else a spool that is gone was so only if somebody looked.
+        self._tracked = {part.directory: embedded or is_tracked(part.directory) for part in parts}
         self.unknown: list[Part] = []
         """Parts that were sent and removed before anybody could see that they are queryable."""
         if self._queryable:
@@ -78,7 +79,7 @@ def wait_for(settings: Settings, parts: Sequence[Part], durability: str, timeout
 
     Ends early, with a warning, when nobody serves the data directory and when it cannot be known.
     """
-    waiting = Waiting(parts, durability)
+    waiting = Waiting(parts, durability, embedded=settings.kafka is None)
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     look_at = 0.0
     nobody_since: float | None = None

@@ -86,6 +86,8 @@ class Recorder:
                     at = self._step if step is None else step if type(step) is int else self._step_of(step)
                     try:
                         self._append_row(self._known[tuple(data)], at, data.values())
+                    except NoRoom as error:
+                        self._skip_row(error)
                     except Exception as error:
                         if raised_by_signal_handler(error):
                             raise
@@ -143,8 +145,12 @@ class Recorder:
             try:
                 writer.append_row(keys, at, values)
             except NoRoom as error:
-                writer.skip_row(error.strerror or str(error))
-                self._drop(writer, error)
+                self._skip_row(error)
+
+    def _skip_row(self, error: NoRoom) -> None:
+        if self._writer is not None:
+            self._writer.skip_row(error.strerror or str(error))
+            self._drop(self._writer, error)
 
     def _step_of(self, step: Any) -> int:
         """The step as an int; the counter's, with a warning, when it is none."""

@@ -436,18 +436,17 @@ class SpoolWriter:
         return NoRoom(*(self._no_room or (errno.ENOSPC, os.strerror(errno.ENOSPC))))
 
     def _stage_or_shed(self, needed: int) -> None:
-        """As `_stage`; where that finds no room, with the oldest rows given up, or in a smaller segment."""
+        """As `_stage`; where that finds no room, in a smaller segment, or with the oldest rows given up."""
         while True:
             try:
                 self._stage(needed)
             except OSError as error:
                 if error.errno not in FULL:
                     raise
-                if self._on_full.policy == "drop_oldest" and self._shed_oldest(error):
-                    continue
-                if self._next_bytes <= self._first_bytes:
+                if self._next_bytes > self._first_bytes:
+                    self._next_bytes = max(self._first_bytes, self._next_bytes // 2)
+                elif self._on_full.policy != "drop_oldest" or not self._shed_oldest(error):
                     raise
-                self._next_bytes = max(self._first_bytes, self._next_bytes // 2)
             else:
                 return
 

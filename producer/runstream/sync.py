@@ -1,14 +1,15 @@
-"""`runstream sync`: sends what dead or offline processes left in a data directory."""
+"""`runstream sync`: sends what dead or offline processes left in data directories."""
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from runstream.agent import Agent
+from runstream.errors import AgentRunning
 from runstream.objects import Uploads
 from runstream.settings import Settings
 from runstream.spool import list_spools, segment_numbers, segment_path
@@ -57,10 +58,11 @@ async def sync(
     progress: Progress | None = None,
     *,
     settings: Settings,
+    stop: asyncio.Event | None = None,
 ) -> SyncReport:
     """Sends the spools under `directory` whose writers are gone, and returns when all of it is acknowledged.
 
-    Starts and closes `transport`. May be interrupted and repeated at any time: what was acknowledged is not sent again,
+    Its spools go side by side. `stop` ends it early: what was not acknowledged in a few seconds is then `left`. Starts and closes `transport`. May be interrupted and repeated at any time: what was acknowledged is not sent again,
     what was not keeps its sequence numbers. Waits for ever while the other side is down. Spools of processes that still
     run are left to the agent. Raises AgentRunning when an agent serves the directory now.
     """
@@ -85,10 +87,14 @@ async def sync(
         leave_after_s=0.0,
         on_round=report_progress,
     )
-    await agent.run(asyncio.Event())
-    if progress is not None:
+    stop = stop or asyncio.Event()
+    await agent.run(stop)
+    if progress is not None and not stop.is_set():
         progress(total, total)
-    left = {str(spool): "its process still runs; the agent sends it" for spool in agent.skipped}
+    left = {
+        str(spool): "stopped before it was sent; sync again" for spool in spools if stop.is_set() and spool.exists()
+    }
+    left |= {str(spool): "its process still runs; the agent sends it" for spool in agent.skipped}
     left |= {str(spool): reason for spool, reason in agent.unreadable.items()}
     sent = [spool for spool in spools if str(spool) not in left]
     return SyncReport(
@@ -101,6 +107,57 @@ async def sync(
         refused=agent.counters.refused_messages,
         left=left,
     )
+
+
+async def sync_all(
+    directories: Sequence[Path],
+    connect: Callable[[Path], Transport],
+    objects: Uploads,
+    progress: Progress | None = None,
+    *,
+    settings: Settings,
+    jobs: int = 4,
+    stop: asyncio.Event | None = None,
+) -> SyncReport:
+    """`sync` of each directory, `jobs` at a time, with a transport of its own from `connect`; the sum of the reports.
+
+    A directory that an agent serves is `left`, and the others go on.
+    """
+    turns = asyncio.Semaphore(jobs)
+    sizes = {directory: sum(map(_size, list_spools(directory / "spool"))) for directory in directories}
+    done = dict.fromkeys(directories, 0)
+
+    def advanced(directory: Path, sent: int) -> None:
+        done[directory] = min(sent, sizes[directory])
+        if progress is not None:
+            progress(sum(done.values()), sum(sizes.values()))
+
+    async def one(directory: Path) -> SyncReport:
+        async with turns:
+            if stop is not None and stop.is_set():
+                return SyncReport(0, 0, 0, 0, 0, 0, 0, {str(directory): "stopped before it was sent; sync again"})
+            try:
+                return await sync(
+                    directory,
+                    connect(directory),
+                    objects,
+                    lambda sent, _: advanced(directory, sent),
+                    settings=settings,
+                    stop=stop,
+                )
+            except AgentRunning as error:
+                return SyncReport(0, 0, 0, 0, 0, 0, 0, {str(directory): str(error)})
+
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(one(directory)) for directory in directories]
+    return joined([task.result() for task in running])
+
+
+def joined(reports: Sequence[SyncReport]) -> SyncReport:
+    """The sum of `reports`."""
+    names = ("runs", "writers", "points", "events", "bytes", "files", "refused")
+    left = {spool: reason for report in reports for spool, reason in report.left.items()}
+    return SyncReport(*(sum(getattr(report, name) for report in reports) for name in names), left)
 
 
 def _size(spool: Path) -> int:

@@ -40,6 +40,7 @@ class Held:
 def held_in(directory: Path) -> Held:
     held = Held([], [], [], closed=False, damaged=[])
     with SpoolReader(directory) as reader:
+        first_event = reader.header.first_event_seq
         while records := reader.read():
             for record in records:
                 if isinstance(record, RowBlock):
@@ -51,7 +52,7 @@ def held_in(directory: Path) -> Held:
                         held.rows.append((record.first_seq + i, record.steps[i], row))
                     held.times_us += record.times_us
                 else:
-                    assert record.seq == len(held.events)
+                    assert record.seq == first_event + len(held.events)
                     held.times_us.append(record.time_us)
                     held.events.append(record.body)
         held.closed = reader.closed
