@@ -82,7 +82,7 @@ def fill(
             "keep": [2**64 - 1 - ver for ver in vers],
         },
     )
-    states = [_terminal(number, running, vers[number] + (45 * _US << 6)) for number in range(runs)]
+    states = [_terminal(number, running, vers[number] + (45 * _US << 6), steps) for number in range(runs)]
     insert(
         "liveness",
         {
@@ -91,8 +91,21 @@ def fill(
             "writer": [1] * runs,
             "attempt": [0] * runs,
             "last_us": [now_us if n < running else at + 45 * _US for n, at in enumerate(created)],
-            "metric_seq": [steps - 1] * runs,
+            "metric_seq": [steps] * runs,
             "terminal": list(states),
+        },
+    )
+    insert(
+        "coverage",
+        {
+            "project": everyone,
+            "run_id": list(ids),
+            "writer": [1] * runs,
+            "stream": ["metrics"] * runs,
+            "start": [0] * runs,
+            "end": [steps] * runs,
+            "attempt": [0] * runs,
+            "rank": [0] * runs,
         },
     )
     insert(
@@ -153,6 +166,168 @@ def fill(
         define_metric(url, project, str(run_id), "*/acc", goal="maximize")
         define_metric(url, project, str(run_id), "*/loss", goal="minimize", unit="nats")
     return Filled(project, [str(run_id) for run_id in ids])
+
+
+def lose_rows(url: str, filled: Filled, run_id: str, *stretches: tuple[int, int], rows: int) -> None:
+    """Of the run's only process, everything but `stretches` (first seq, the one behind the last) is missing."""
+    client = connect(url)
+    scope = {"project": filled.project, "run": run_id}
+    client.command(
+        "DELETE FROM coverage WHERE project = {project:String} AND run_id = {run:UUID}",
+        parameters=scope,
+    )
+    for start, end in stretches:
+        _insert(
+            client,
+            "coverage",
+            project=filled.project,
+            run_id=run_id,
+            writer=1,
+            stream="metrics",
+            start=start,
+            end=end,
+            attempt=0,
+            rank=0,
+        )
+    _insert(
+        client,
+        "liveness",
+        project=filled.project,
+        run_id=run_id,
+        writer=1,
+        attempt=0,
+        last_us=0,
+        metric_seq=rows,
+        terminal=(0, "", 0, "", -1),
+    )
+    client.close()
+
+
+def start_again(
+    url: str, filled: Filled, run_id: str, *, attempt: int, first_step: int, steps: int, rewound: bool
+) -> None:
+    """The run goes on from `first_step` as another process, after a rewind to the step before or a resume."""
+    client = connect(url)
+    now_us, writer = time.time_ns() // 1000, 100 + attempt
+    ver = attempt << 56 | (now_us - 1_735_689_600_000_000) << 6 | writer & 63
+    of_run = {"project": filled.project, "run_id": run_id}
+    _insert(
+        client,
+        "writers",
+        **of_run,
+        writer=writer,
+        attempt=attempt,
+        rank=0,
+        started_us=now_us,
+        user="ada",
+        host="node-2",
+        pid=77 + attempt,
+        command=["python", "train.py"],
+        cwd="/home/ada",
+        python="3.11.9",
+        platform="Linux-6.1",
+        client_version="0.1.0",
+        git={},
+        environment={},
+        machine={},
+        packages={},
+        ver=ver,
+    )
+    ended = (ver + 64, "finished", 0, "", steps)
+    _insert(
+        client, "liveness", **of_run, writer=writer, attempt=attempt, last_us=now_us, metric_seq=steps, terminal=ended
+    )
+    _insert(client, "coverage", **of_run, writer=writer, stream="metrics", start=0, end=steps, attempt=attempt, rank=0)
+    if rewound:
+        cut = {"attempt": attempt, "step": first_step - 1, "ts_us": now_us, "actor": "ada@node-2"}
+        _insert(client, "rewinds", **of_run, rank=0, ver=ver, **cut)
+    client.command(
+        "INSERT INTO points "
+        "(project, run_id, metric, rank, step, ts_us, value, ver, attempt, writer, src_partition, src_offset) "
+        "SELECT project, run_id, metric, 0, step + {first:Int64}, {now:Int64} + step, value * 0.6, "
+        "{ver:UInt64} + step * 64, {attempt:UInt16}, {writer:UInt64}, 0, step FROM points "
+        "WHERE project = {project:String} AND run_id = {run:UUID} AND attempt = 0 AND step < {steps:Int64}",
+        parameters={
+            "project": filled.project,
+            "run": run_id,
+            "first": first_step,
+            "now": now_us,
+            "ver": ver,
+            "attempt": attempt,
+            "writer": writer,
+            "steps": steps,
+        },
+    )
+    client.close()
+
+
+def fork(url: str, filled: Filled, parent: str, *, step: int, name: str) -> str:
+    """A finished run without points of its own that begins with those of `parent` up to `step`."""
+    client = connect(url)
+    now_us = time.time_ns() // 1000
+    run_id = str(_uuid7(now_us // 1000, random.Random(name)))
+    texts = dict.fromkeys(("external_id", "group", "job_type", "notes", "parent_run"), "")
+    _insert(
+        client,
+        "runs",
+        project=filled.project,
+        run_id=run_id,
+        created_us=now_us,
+        name=name,
+        user="ada",
+        host="node-1",
+        forked_from=parent,
+        fork_step=step,
+        ver=(now_us - 1_735_689_600_000_000) << 6 | 1,
+        **texts,
+    )
+    ended = ((now_us - 1_735_689_600_000_000) << 6 | 1, "preempted", 143, "SIGTERM: the node is needed elsewhere", 0)
+    _insert(
+        client,
+        "liveness",
+        project=filled.project,
+        run_id=run_id,
+        writer=1,
+        attempt=0,
+        last_us=now_us,
+        metric_seq=0,
+        terminal=ended,
+    )
+    client.close()
+    return run_id
+
+
+def fail_to_read(url: str, count: int) -> None:
+    """A topic that ingest has read, and `count` messages of it that it could not read."""
+    client = connect(url)
+    now_us = time.time_ns() // 1000
+    for partition in range(2):
+        _insert(
+            client,
+            "ingest_marks",
+            topic="runstream.metrics",
+            generation=0,
+            partition=partition,
+            end=123_456,
+            newest_ms=now_us // 1000 - 2_000,
+        )
+    for offset in range(count):
+        _insert(
+            client,
+            "dead_letters",
+            topic="runstream.metrics",
+            partition=offset % 2,
+            offset=offset,
+            reason="unknown_schema" if offset % 3 else "not_avro",
+            error="no schema with the fingerprint 7c4f0a92b77c1f0a is known to this version",
+            bytes=812 + offset,
+            ts_us=now_us - offset * 60 * _US,
+        )
+    client.close()
+
+
+def _insert(client: Client, table: str, **row: object) -> None:
+    client.insert(table, [list(row.values())], column_names=list(row))
 
 
 def define_metric(
@@ -217,7 +392,7 @@ def _metrics(client: Client, project: str, oldest_with_points_us: int, extra: in
     client.command(
         "INSERT INTO points "
         "(project, run_id, metric, rank, step, ts_us, value, ver, attempt, writer, src_partition, src_offset) "
-        "SELECT project, run_id, metric, 0, step, created_us + step * 200000, "
+        f"SELECT project, run_id, metric, 0, step, created_us + intDiv(step * 44000000, {steps}), "
         f"{value('step')}, ver + step * 64, 0, 1, 0, step "
         "FROM (SELECT project, run_id, created_us, ver, arrayJoin({metrics:Array(String)}) AS metric FROM runs "
         "WHERE project = {project:String} AND created_us >= {oldest:Int64}) AS r "
@@ -229,7 +404,7 @@ def _metrics(client: Client, project: str, oldest_with_points_us: int, extra: in
         "(project, metric, run_id, rank, writer, min, max, first, last, first_us, last_us, n, n_nan, n_inf) "
         f"WITH {value('0')} AS start, {value(str(steps - 1))} AS end "
         "SELECT project, metric, run_id, 0, 1, least(start, end), greatest(start, end), (0, ver, start), "
-        f"(0, {steps - 1}, ver, end), created_us, created_us + {steps} * 200000, {steps}, metric = 'train/loss', 0 "
+        f"(0, {steps - 1}, ver, end), created_us, created_us + 44000000, {steps}, metric = 'train/loss', 0 "
         "FROM (SELECT project, run_id, created_us, ver, arrayJoin({metrics:Array(String)}) AS metric FROM runs "
         "WHERE project = {project:String}) AS r",
         parameters=arguments,
@@ -240,14 +415,14 @@ def _uuid7(at_ms: int, rng: random.Random) -> uuid.UUID:
     return uuid.UUID(int=at_ms << 80 | 7 << 76 | rng.getrandbits(12) << 64 | 2 << 62 | rng.getrandbits(62))
 
 
-def _terminal(number: int, running: int, ver: int) -> tuple[int, str, int, str, int]:
+def _terminal(number: int, running: int, ver: int, rows: int) -> tuple[int, str, int, str, int]:
     if number < running:
-        return (0, "", 0, "", 0)
+        return (0, "", 0, "", -1)
     if number % 9 == 5:
-        return (ver + 5, "failed", 1, "RuntimeError: CUDA out of memory", 199)
+        return (ver + 5, "failed", 1, "RuntimeError: CUDA out of memory", rows)
     if number % 13 == 7:
-        return (ver + 5, "killed", -9, "the process is gone", 150)
-    return (ver + 5, "finished", 0, "", 199)
+        return (ver + 5, "killed", -9, "the process is gone", -1)
+    return (ver + 5, "finished", 0, "", rows)
 
 
 def _params(rng: random.Random, number: int) -> list[tuple[str, str, str, float]]:

@@ -8,7 +8,7 @@ from runstream_storage.errors import StorageError
 from runstream_ui import frame, style
 from runstream_ui.errors import UiError
 from runstream_ui.logo import ICON, WORDMARK
-from runstream_ui.views import artifacts, compare, run, runs, sql
+from runstream_ui.views import artifacts, compare, health, run, runs, sql
 from runstream_ui.widgets import empty
 
 st.set_page_config(page_title="Runstream", page_icon=ICON, layout="wide", initial_sidebar_state="collapsed")
@@ -27,6 +27,9 @@ pages = {
         empty.guarded_page(artifacts.page), title="Artifacts", icon=":material/deployed_code:", url_path="artifacts"
     ),
     "sql": st.Page(empty.guarded_page(sql.page), title="SQL", icon=":material/database:", url_path="sql"),
+    "health": st.Page(
+        empty.guarded_page(health.page), title="Health", icon=":material/vital_signs:", url_path="health"
+    ),
 }
 page = st.navigation(list(pages.values()), position="top")
 frame.register(pages)

@@ -45,7 +45,8 @@ class Curve:
 
     `x`, `low` and `high` are of one length; `low` equals `high` where a bucket holds one point. `x` is a step,
     milliseconds since 1970 or seconds since the start of the run; `extent` are the first and the last point's. `marks`
-    are (x, "NaN" | "inf" | "-inf").
+    are (x, "NaN" | "inf" | "-inf"). With an `attempt` it is what that attempt logged and no view shows any more: drawn
+    faintly.
     """
 
     run_id: str
@@ -54,22 +55,34 @@ class Curve:
     high: Doubles
     extent: tuple[float, float] = (0.0, 0.0)
     marks: Sequence[tuple[float, str]] = ()
+    attempt: int = -1
+
+    @property
+    def key(self) -> str:
+        return self.run_id if self.attempt < 0 else f"{self.run_id}:{self.attempt}"
 
 
 @dataclass(frozen=True)
 class Panel:
-    """What a chart shows besides its curves: `styles` and `labels` by run id, the labels all different."""
+    """What a chart shows besides its curves: `styles` and `labels` by run id, the labels all different. `against` is
+    the metric whose values go across instead of `x_axis`."""
 
     title: str
     x_axis: XAxis = "step"
+    against: str = ""
     log_y: bool = False
     smoothing: float = 0.0
     window: tuple[float, float] | None = None
     styles: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
 
-    def label(self, run_id: str) -> str:
-        return self.labels.get(run_id, run_id[:8])
+    @property
+    def across(self) -> str:
+        return self.against or self.x_axis
+
+    def label(self, curve: Curve) -> str:
+        name = self.labels.get(curve.run_id, curve.run_id[:8])
+        return name if curve.attempt < 0 else f"{name} · start {curve.attempt + 1}, taken back"
 
     def style(self, run_id: str) -> tuple[str, str]:
         """(colour, dash)."""
@@ -82,13 +95,13 @@ def line_options(panel: Panel, curves: Sequence[Curve]) -> dict[str, Any]:
     for curve in curves:
         series.extend(_curve_series(panel, curve))
     marks = [_mark_series(panel, curve) for curve in curves if curve.marks]
-    described = ", ".join(panel.label(curve.run_id) for curve in curves[:5])
+    described = ", ".join(panel.label(curve) for curve in curves[:5])
     options = in_chart(
         {
             "animation": False,
             "aria": {
                 "enabled": True,
-                "label": {"description": f"Line chart of {panel.title} over {panel.x_axis}: {described}"},
+                "label": {"description": f"Line chart of {panel.title} over {panel.across}: {described}"},
             },
             "grid": {"left": 8, "right": 14, "top": 10, "bottom": 6, "containLabel": True},
             "xAxis": _x_axis(panel, curves),
@@ -115,7 +128,7 @@ def line_options(panel: Panel, curves: Sequence[Curve]) -> dict[str, Any]:
         }
     )
     options["yAxis"][0]["axisLabel"]["formatter"] = chart_script(script("axis_number"))
-    options["tooltip"]["formatter"] = chart_script(_tooltip(panel.x_axis))
+    options["tooltip"]["formatter"] = chart_script(_tooltip(panel))
     options["tooltip"]["position"] = chart_script(script("place_tooltip"))
     if panel.x_axis == "relative":
         options["xAxis"]["axisLabel"]["formatter"] = chart_script(script("duration"))
@@ -137,20 +150,21 @@ def rounded(values: Doubles, digits: int = 7) -> list[float | None]:
 
 def _curve_series(panel: Panel, curve: Curve) -> list[dict[str, Any]]:
     colour, dash = panel.style(curve.run_id)
+    width, opacity = (1.5, 1.0) if curve.attempt < 0 else (1.2, 0.5)
     low, high = (_above_zero(values) if panel.log_y else values for values in (curve.low, curve.high))
     raw = {
-        "id": f"raw{curve.run_id}",
+        "id": f"raw{curve.key}",
         "type": "line",
-        "name": panel.label(curve.run_id),
+        "name": panel.label(curve),
         "data": _envelope(curve.x, low, high),
         "showSymbol": curve.x.size <= 1,
         "symbolSize": 6,
-        "lineStyle": {"width": 1.5, "type": dash},
+        "lineStyle": {"width": width, "type": dash if curve.attempt < 0 else [3, 3], "opacity": opacity},
         "itemStyle": {"color": colour},
         "emphasis": {"disabled": True},
         "connectNulls": False,
     }
-    if panel.smoothing <= 0:
+    if panel.smoothing <= 0 or curve.attempt >= 0:
         return [raw]
     raw["lineStyle"] = {"width": 1, "opacity": 0.25}
     smooth = debiased_ema(curve.low / 2 + curve.high / 2, panel.smoothing)
@@ -160,7 +174,7 @@ def _curve_series(panel: Panel, curve: Curve) -> list[dict[str, Any]]:
         raw,
         {
             **raw,
-            "id": f"smooth{curve.run_id}",
+            "id": f"smooth{curve.key}",
             "data": [list(pair) for pair in zip(rounded(curve.x, 13), rounded(smooth), strict=True)],
             "lineStyle": {"width": 2, "type": dash},
         },
@@ -198,7 +212,7 @@ def _mark_series(panel: Panel, curve: Curve) -> dict[str, Any]:
         data.append({"value": [at, edge], "name": kind, "symbol": symbol, "symbolRotate": turned})
     return {
         "type": "scatter",
-        "name": panel.label(curve.run_id),
+        "name": panel.label(curve),
         "yAxisIndex": 1,
         "data": data,
         "symbolSize": 9,
@@ -239,6 +253,7 @@ def _x_axis(panel: Panel, curves: Sequence[Curve]) -> dict[str, Any]:
     return axis
 
 
-def _tooltip(x_axis: XAxis) -> str:
+def _tooltip(panel: Panel) -> str:
     number, duration = script("number"), script("duration")
-    return script("tooltip", NUMBER=number, HEAD=script(f"head_{x_axis}", NUMBER=number, DURATION=duration))
+    head = number if panel.against else script(f"head_{panel.x_axis}", NUMBER=number, DURATION=duration)
+    return script("tooltip", NUMBER=number, HEAD=head)

@@ -22,7 +22,7 @@ from runstream_storage import queries
 from runstream_storage.connection import connect
 from runstream_storage.filters.columns import param_column
 from runstream_storage.filters.completion import Completion
-from runstream_storage.queries import MetricDefinitions, results
+from runstream_storage.queries import Gap, History, MetricDefinitions, Pipeline, Stretches, results
 from runstream_storage.queries.results import (
     ArtifactLink,
     ArtifactName,
@@ -54,6 +54,9 @@ _NAMES = 2_000
 _MARKS = 200
 _SAMPLED_PARAMS = 24
 _SAMPLED_RUNS = 100
+_GAPS = 2_000
+_LETTERS = 20
+_MAX_AGAINST = 4_000_000
 
 # Questions that wait for the database, not for the interpreter.
 _asking = ThreadPoolExecutor(8, thread_name_prefix="runstream-ui-ask")
@@ -263,20 +266,25 @@ def _curves(
     moment: int,
 ) -> dict[str, list[Curve]]:
     """`moment` only makes a live answer's key differ from the one before."""
-    # Microseconds in a chart's unit: milliseconds for a time axis, seconds for a relative one.
-    unit = {"step": 1.0, "time": 1e3, "relative": 1e6}[x_axis]
-    asked = None if window is None else (int(np.floor(window[0] * unit)), int(np.ceil(window[1] * unit)))
+    unit, asked = _units(x_axis, window)
     found = queries.curves(client(), project, run_ids, metrics, width_px=pixels, x=x_axis, window=asked)
     return {metric: [_drawn(curve, unit) for curve in found.of_metric(metric)] for metric in metrics}
 
 
-def _drawn(curve: results.Curve, unit: float) -> Curve:
+def _units(x_axis: XAxis, window: tuple[float, float] | None) -> tuple[float, tuple[int, int] | None]:
+    """Microseconds in a chart's unit (milliseconds for a time axis, seconds for a relative one); the window in them."""
+    unit = {"step": 1.0, "time": 1e3, "relative": 1e6}[x_axis]
+    return unit, None if window is None else (int(np.floor(window[0] * unit)), int(np.ceil(window[1] * unit)))
+
+
+def _drawn(curve: results.Curve | Stretches, unit: float, *, attempt: int = -1) -> Curve:
     x = (curve.x0 / 2 + curve.x1 / 2) / unit
     extent = (float(curve.x0[0]) / unit, float(curve.x1[-1]) / unit) if len(curve) else (0.0, 0.0)
-    return Curve(run_id=curve.run_id, x=x, low=curve.lo, high=curve.hi, extent=extent, marks=_marks(curve, x))
+    marks = _marks(curve, x)
+    return Curve(run_id=curve.run_id, x=x, low=curve.lo, high=curve.hi, extent=extent, marks=marks, attempt=attempt)
 
 
-def _marks(curve: results.Curve, x: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[tuple[float, str], ...]:
+def _marks(curve: results.Curve | Stretches, x: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[tuple[float, str], ...]:
     """Where values that are not finite lie, thinned to what can be told apart."""
     marks: list[tuple[float, str]] = []
     for counts, kind in ((curve.n_nan, "NaN"), (curve.n_pos, "inf"), (curve.n_neg, "-inf")):
@@ -284,6 +292,80 @@ def _marks(curve: results.Curve, x: np.ndarray[Any, np.dtype[np.float64]]) -> tu
         for place in places[:: max(1, -(-places.size // _MARKS))]:
             marks.append((float(x[place]), kind))
     return tuple(marks)
+
+
+@st.cache_data(ttl=_LIVE_S, show_spinner=False, max_entries=64)
+def hidden_curves(
+    project: str,
+    run_id: str,
+    metrics: tuple[str, ...],
+    *,
+    x_axis: XAxis,
+    pixels: int,
+    window: tuple[float, float] | None = None,
+) -> dict[str, list[Curve]]:
+    """What earlier attempts of a run logged and `curves` leaves out, by metric; `window` as in `curves`."""
+    unit, asked = _units(x_axis, window)
+    found: dict[str, list[Curve]] = {}
+    for curve in queries.hidden_curves(client(), project, run_id, metrics, width_px=pixels, x=x_axis, window=asked):
+        found.setdefault(curve.metric, []).append(_drawn(curve, unit, attempt=curve.attempt))
+    return found
+
+
+def curves_against(
+    project: str,
+    run_ids: tuple[str, ...],
+    metrics: tuple[str, ...],
+    against: str,
+    *,
+    pixels: int,
+    live: bool,
+    window: tuple[float, float] | None = None,
+) -> dict[str, list[Curve]]:
+    """As `curves`, over the values of the metric `against`; curves too long for that are absent."""
+    points = {(entry.run_id, entry.metric): entry.n for entry in summaries(project, run_ids)}
+    short = tuple(name for name in metrics if sum(points.get((run, name), 0) for run in run_ids) <= _MAX_AGAINST)
+    moment = int(time.monotonic() // _LIVE_S) if live else 0
+    return _curves_against(project, run_ids, short, against, pixels, window, moment)
+
+
+@st.cache_data(ttl=_FINAL_S, show_spinner=False, max_entries=256)
+def _curves_against(
+    project: str,
+    run_ids: tuple[str, ...],
+    metrics: tuple[str, ...],
+    against: str,
+    pixels: int,
+    window: tuple[float, float] | None,
+    moment: int,
+) -> dict[str, list[Curve]]:
+    found: dict[str, list[Curve]] = {}
+    for curve in queries.curves_against(client(), project, run_ids, metrics, against, width_px=pixels, window=window):
+        found.setdefault(curve.metric, []).append(_drawn(curve, 1.0))
+    return found
+
+
+@st.cache_data(ttl=10, show_spinner=False, max_entries=64)
+def history(project: str, run_id: str) -> History:
+    """Forks and rewinds of a run."""
+    return queries.history(client(), project, run_id)
+
+
+@st.cache_data(ttl=_LIVE_S, show_spinner=False, max_entries=64)
+def gaps(project: str, run_ids: tuple[str, ...]) -> list[Gap]:
+    """What is missing of these runs."""
+    return queries.gaps(client(), project, run_ids) if run_ids else []
+
+
+@st.cache_data(ttl=_LISTED_S, show_spinner=False, max_entries=16)
+def all_gaps(project: str) -> list[Gap]:
+    """What is missing of all runs of the project, the newest run first."""
+    return queries.gaps(client(), project, limit=_GAPS)
+
+
+@st.cache_data(ttl=_LIVE_S, show_spinner=False)
+def pipeline() -> Pipeline:
+    return queries.pipeline(client(), letters=_LETTERS)
 
 
 def is_live(runs: Sequence[RunRow]) -> bool:

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import streamlit as st
 
 from runstream_storage.queries.results import RunHeader, Summary, Writer
 from runstream_ui import data, formats, frame, urls
 from runstream_ui.markup import in_html, in_markdown
-from runstream_ui.palette import run_colour, state_colour
 from runstream_ui.widgets import empty
 from runstream_ui.widgets.artifact_files import artifact_links
 from runstream_ui.widgets.metric_sections import metric_sections
 from runstream_ui.widgets.param_table import param_table
+from runstream_ui.widgets.run_header import run_header
+from runstream_ui.widgets.starts import starts
 from runstream_ui.widgets.table import Cell, Column, Row, table
 
-_REFRESH_S = 4
-_TABS = ("Charts", "Params", "Metrics", "Artifacts", "Environment")
+_TABS = ("Charts", "Params", "Metrics", "Artifacts", "Starts", "Environment")
 
 
 def page() -> None:
@@ -33,11 +32,11 @@ def page() -> None:
     if header is None:
         _missing(project, asked)
         return
-    _header(project, header.run.run_id)
+    run_header(project, header.run.run_id)
     tabs = dict(zip(_TABS, st.tabs(_TABS, key="tab", on_change="rerun", bind="query-params"), strict=True))
     with tabs["Charts"] as tab:
         if tab.open:
-            metric_sections(project, [header.run], key="run")
+            metric_sections(project, [header.run], key="run", earlier=header.attempts > 1)
     with tabs["Params"] as tab:
         if tab.open:
             param_table(project, [header.run], key="run")
@@ -47,6 +46,9 @@ def page() -> None:
     with tabs["Artifacts"] as tab:
         if tab.open:
             artifact_links(project, data.run_artifacts(project, header.run.run_id))
+    with tabs["Starts"] as tab:
+        if tab.open:
+            starts(project, header)
     with tabs["Environment"] as tab:
         if tab.open:
             _environment(header)
@@ -59,74 +61,6 @@ def _missing(project: str, run_id: str) -> None:
     st.markdown("#### No such run")
     st.markdown(f"{in_markdown(run_id)} is not a run of **{in_markdown(project)}**. It may belong to another project.")
     st.button("All runs", key="all-runs", on_click=frame.go, args=("runs",), kwargs={"project": project})
-
-
-@st.fragment(run_every=_REFRESH_S)
-@empty.guarded
-def _header(project: str, run_id: str) -> None:
-    header = data.run(project, run_id)
-    if header is None:
-        return
-    run = header.run
-    chips = "".join(f'<span class="rs-chip">{in_html(tag)}</span>' for tag in run.tags)
-    notes = f'<p class="rs-note">{in_html(run.notes)}</p>' if run.notes else ""
-    st.html(
-        f'<div class="rs-head"><span class="rs-swatch" style="background:{run_colour(run.run_id)}"></span>'
-        f"<h1>{in_html(run.name)}</h1>"
-        f'<span class="rs-state"><span class="rs-dot" style="background:{state_colour(run.state)}"></span>'
-        f"{in_html(run.state)}{_how_it_ended(header)}</span>{chips}</div>"
-        f'<dl class="rs-facts">{_facts(header, datetime.now(UTC))}</dl>{notes}'
-    )
-
-
-def _how_it_ended(header: RunHeader) -> str:
-    parts = []
-    if header.reason and header.run.state not in {"running", "finished"}:
-        parts.append(f'<span title="{in_html(header.reason)}">{in_html(formats.middle_cut(header.reason, 80))}</span>')
-    if header.exit_code:
-        parts.append(f"exit code {header.exit_code}")
-    return f' <span class="rs-ended">({", ".join(parts)})</span>' if parts else ""
-
-
-def _facts(header: RunHeader, now: datetime) -> str:
-    run, writer = header.run, header.writers[0] if header.writers else None
-    commit, code = _commit(writer)
-    machine = writer.machine if writer else {}
-    elapsed = formats.elapsed_s(run.duration_s, run.created_at, run.state, now)
-    hosts = list(dict.fromkeys(entry.host for entry in header.writers)) or [run.host]
-    facts = [
-        ("Started", formats.age(run.created_at, now), formats.utc(run.created_at)),
-        ("Duration", formats.duration(elapsed), f"{elapsed:.3f} s"),
-        ("Last point", formats.age(header.last_point_at, now), formats.utc(header.last_point_at)),
-        ("Last step", "" if header.last_step is None else formats.count(header.last_step), ""),
-        ("Points", formats.count(header.points), f"in {formats.plural(header.metrics, 'metric')}"),
-        ("Commit", commit, code),
-        ("Host", hosts[0] + (f" and {len(hosts) - 1} more" if len(hosts) > 1 else ""), ", ".join(hosts)),
-        ("GPU", machine.get("gpu", ""), ""),
-        ("By", run.user, ""),
-        ("Group", run.group, ""),
-        ("Job type", run.job_type, ""),
-        ("Starts", str(header.attempts) if header.attempts > 1 else "", "How many times the run was started"),
-        ("Processes", str(len(header.writers)) if len(header.writers) > 1 else "", ""),
-        ("Run id", run.run_id, header.external_id or run.run_id),
-    ]
-    return "".join(
-        f'<div title="{in_html(hover or text)}"><dt>{name}</dt><dd>{in_html(text)}</dd></div>'
-        for name, text, hover in facts
-        if text
-    )
-
-
-def _commit(writer: Writer | None) -> tuple[str, str]:
-    """(short commit with its dirty mark, the whole of it) as the header says it; empty without git."""
-    git = writer.git if writer else {}
-    commit = git.get("commit", "")
-    dirty = git.get("dirty", "").lower() in {"1", "true", "yes"}
-    where = f" on {git['branch']}" if git.get("branch") else ""
-    return (
-        f"{commit[:9]}{' + changes' if dirty else ''}" if commit else "",
-        f"{commit}{where}{', with uncommitted changes' if dirty else ''}",
-    )
 
 
 def _metrics(project: str, run_id: str) -> None:

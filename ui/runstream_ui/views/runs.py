@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -77,9 +78,12 @@ def _runs(project: str, where: str, chosen: Sequence[str]) -> None:
     if not answer.matched:
         empty.no_match(answer.total)
         return
+    missing: Counter[str] = Counter()
+    for gap in data.gaps(project, tuple(run.run_id for run in answer.rows)):
+        missing[gap.run_id] += 0 if gap.on_its_way else gap.rows
     table(
         _columns(sort, chosen, answer.rows, definitions),
-        [_row(project, run, chosen) for run in answer.rows],
+        [_row(project, run, chosen, missing.get(run.run_id, 0)) for run in answer.rows],
         key="runs-table",
         label=f"Runs of {project}",
         selected=selected,
@@ -172,7 +176,7 @@ def _columns(sort: str, chosen: Sequence[str], rows: Sequence[RunRow], definitio
     return [Column(**{**vars(column), "sorted": way}) if column.id == name else column for column in drawn]
 
 
-def _row(project: str, run: RunRow, chosen: Sequence[str]) -> Row:
+def _row(project: str, run: RunRow, chosen: Sequence[str], missing: int) -> Row:
     now = datetime.now(UTC)
     elapsed = formats.elapsed_s(run.duration_s, run.created_at, run.state, now)
     cells = [
@@ -182,7 +186,12 @@ def _row(project: str, run: RunRow, chosen: Sequence[str]) -> Row:
             href=urls.run_link(project, run.run_id),
             swatch=run_colour(run.run_id),
         ),
-        Cell(text=run.state, dot=state_colour(run.state), pulse=run.state == "running"),
+        Cell(
+            text=run.state,
+            dot=state_colour(run.state),
+            pulse=run.state == "running",
+            flag=f"{formats.plural(missing, 'row')} missing" if missing else "",
+        ),
         Cell(chips=tuple(Chip(formats.middle_cut(tag, 20), tag) for tag in run.tags)),
         Cell(text=formats.age(run.created_at, now), hover=formats.utc(run.created_at)),
         Cell(text=formats.duration(elapsed), hover=f"{elapsed:.3f} s"),

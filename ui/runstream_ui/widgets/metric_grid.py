@@ -6,11 +6,12 @@ Only the chart that was touched is drawn again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import streamlit as st
 
+from runstream_storage.queries import MetricDefinitions
 from runstream_storage.queries.results import RunRow
 from runstream_ui import data
 from runstream_ui.charts import ZOOM_EVENTS, Curve, Panel, XAxis, line_options
@@ -25,6 +26,8 @@ _HEIGHT_PX = 210
 # Half the width of a plot: each stretch is drawn as its lowest and its highest value.
 _STRETCHES = 210
 _MIN_WIDTH_PX = 340
+_DEFINED = "as defined"
+NOT_DEFINED = MetricDefinitions()
 
 
 @dataclass(frozen=True)
@@ -34,12 +37,29 @@ class View:
     x_axis: XAxis = "step"
     log_y: bool = False
     smoothing: float = 0.0
+    definitions: MetricDefinitions = NOT_DEFINED
+    earlier: bool = False
+
+    def against(self, metric: str, known: Collection[str]) -> str:
+        """The metric that `metric` is drawn against; empty: the x axis as it is."""
+        against = self.definitions.of(metric).x_axis
+        return against if against != metric and against in known else ""
 
 
-def view_controls() -> View:
-    """X axis, smoothing and log scale, kept in the URL."""
-    x_axis: XAxis = st.segmented_control(
-        "X axis", X_AXES, default="step", required=True, key="x", label_visibility="collapsed", bind="query-params"
+def view_controls(definitions: MetricDefinitions, *, earlier: bool) -> View:
+    """X axis, smoothing, log scale and, where `earlier` attempts can be seen, whether to; kept in the URL. Where
+    define_metric() named another metric to draw against, that is the first choice of an x axis."""
+    defined = any(entry.x_axis for entry in definitions.all)
+    axes = [_DEFINED, *X_AXES] if defined else list(X_AXES)
+    x_axis = st.segmented_control(
+        "X axis",
+        axes,
+        default=axes[0],
+        required=True,
+        key="x",
+        label_visibility="collapsed",
+        bind="query-params",
+        help="As defined: against the metric that define_metric(step_metric=...) named" if defined else None,
     )
     smoothing = st.slider(
         "Smoothing",
@@ -53,29 +73,77 @@ def view_controls() -> View:
         help="Debiased exponential moving average; the faint line underneath is what was logged.",
     )
     log_y = st.toggle("Log scale", key="log", bind="query-params")
-    return View(x_axis=x_axis or "step", log_y=log_y, smoothing=smoothing)
+    shown = earlier and st.toggle(
+        "Earlier attempts",
+        key="earlier",
+        bind="query-params",
+        help="Dotted: what a rewind took back, or a later start of the run logged again. Nothing of it is lost.",
+    )
+    return View(
+        x_axis=next((axis for axis in X_AXES if axis == x_axis), "step"),
+        log_y=log_y,
+        smoothing=smoothing,
+        definitions=definitions if x_axis == _DEFINED else NOT_DEFINED,
+        earlier=shown,
+    )
 
 
 def metric_grid(
     project: str, runs: Sequence[RunRow], metrics: Sequence[str], view: View, *, key: str, live: bool
 ) -> None:
-    """One chart a metric. All curves of the grid come in one query; a zoomed chart asks for its own."""
+    """One chart a metric. Curves with one x axis come in one query; a zoomed chart asks for its own."""
     run_ids = tuple(run.run_id for run in runs)
-    curves = data.curves(project, run_ids, tuple(metrics), x_axis=view.x_axis, pixels=_STRETCHES, live=live)
+    known = {summary.metric for summary in data.summaries(project, run_ids)}
+    by_axis: dict[str, list[str]] = {}
+    for metric in metrics:
+        by_axis.setdefault(view.against(metric, known), []).append(metric)
+    curves: dict[str, list[Curve]] = {}
+    for against, members in by_axis.items():
+        curves |= _curves(project, run_ids, members, view.x_axis, against, view.earlier, live, None)
     labels = unique_labels({run.run_id: run.name for run in runs})
     styles = line_styles(run_ids)
     with st.grid(3, min_column_width=_MIN_WIDTH_PX, gap="small", key=f"grid-{key}") as grid:
         for metric in metrics:
-            panel = Panel(metric, view.x_axis, view.log_y, view.smoothing, None, styles, labels)
+            against = view.against(metric, known)
+            panel = Panel(metric, view.x_axis, against, view.log_y, view.smoothing, None, styles, labels)
             with grid.cell():
-                _chart(project, run_ids, panel, curves.get(metric, []), f"{key}:{metric}", live)
+                _chart(project, run_ids, panel, curves.get(metric, []), f"{key}:{metric}", view.earlier, live)
+
+
+def _curves(
+    project: str,
+    run_ids: tuple[str, ...],
+    metrics: Sequence[str],
+    x_axis: XAxis,
+    against: str,
+    earlier: bool,
+    live: bool,
+    window: tuple[float, float] | None,
+) -> dict[str, list[Curve]]:
+    """Curves by metric; of one run, with what `earlier` attempts logged, which has steps and times only."""
+    asked = tuple(metrics)
+    if against:
+        return data.curves_against(project, run_ids, asked, against, pixels=_STRETCHES, live=live, window=window)
+    found = data.curves(project, run_ids, asked, x_axis=x_axis, pixels=_STRETCHES, live=live, window=window)
+    if earlier and len(run_ids) == 1:
+        hidden = data.hidden_curves(project, run_ids[0], asked, x_axis=x_axis, pixels=_STRETCHES, window=window)
+        found = {metric: [*hidden.get(metric, []), *found.get(metric, [])] for metric in asked}
+    return found
 
 
 @st.fragment
 @guarded
-def _chart(project: str, run_ids: tuple[str, ...], panel: Panel, curves: Sequence[Curve], key: str, live: bool) -> None:
+def _chart(
+    project: str,
+    run_ids: tuple[str, ...],
+    panel: Panel,
+    curves: Sequence[Curve],
+    key: str,
+    earlier: bool,
+    live: bool,
+) -> None:
     windows = st.session_state.setdefault("zoom", {})
-    window_key = (project, key, panel.x_axis)
+    window_key = (project, key, panel.across)
     chart_key = f"chart:{key}"
 
     def zoomed() -> None:
@@ -90,12 +158,13 @@ def _chart(project: str, run_ids: tuple[str, ...], panel: Panel, curves: Sequenc
 
     window = windows.get(window_key)
     if window is not None:
-        found = data.curves(
-            project, run_ids, (panel.title,), x_axis=panel.x_axis, pixels=_STRETCHES, live=live, window=window
-        )
+        found = _curves(project, run_ids, [panel.title], panel.x_axis, panel.against, earlier, live, window)
         curves = found.get(panel.title, [])
         panel = replace(panel, window=window)
-    hint = "" if window is None else '<span class="rs-zoomed">zoomed · double-click to go back</span>'
+    hints = [f"over {in_html(middle_cut(panel.against, 24))}"] if panel.against else []
+    if window is not None:
+        hints.append("zoomed · double-click to go back")
+    hint = f'<span class="rs-zoomed">{" · ".join(hints)}</span>' if hints else ""
     st.html(
         f'<div class="rs-chart-title" title="{in_html(panel.title)}">{in_html(middle_cut(panel.title, 44))}{hint}</div>'
     )

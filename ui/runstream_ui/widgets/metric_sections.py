@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from runstream_storage.queries import MetricDefinitions
 from runstream_storage.queries.results import RunRow
 from runstream_ui import data, formats, urls
 from runstream_ui.columns import decisive_first, is_decisive
@@ -23,11 +24,14 @@ _QUIET = ("system", "gpu", "cpu", "machine")
 _REFRESH_S = 4
 
 
-def metric_sections(project: str, runs: Sequence[RunRow], *, key: str, overlay: bool = False) -> None:
+def metric_sections(
+    project: str, runs: Sequence[RunRow], *, key: str, overlay: bool = False, earlier: bool = False
+) -> None:
     """Charts of `runs`, all in each chart; runs that go on are followed. With `overlay`, metrics are picked from a list
-    (none picked: all), and a legend names the runs."""
+    (none picked: all), and a legend names the runs. `earlier`: of a single run that was started more than once, what
+    its earlier attempts logged can be seen."""
     follow = _REFRESH_S if data.is_live(runs) else None
-    st.fragment(guarded(_sections), run_every=follow, key=f"sections-{key}")(project, runs, key, overlay)
+    st.fragment(guarded(_sections), run_every=follow, key=f"sections-{key}")(project, runs, key, overlay, earlier)
 
 
 def by_section(metrics: Sequence[str]) -> dict[str, list[str]]:
@@ -53,14 +57,16 @@ def _order(prefix: str, members: Sequence[str]) -> tuple[int, str]:
     return (1 + _FIRST.index(prefix) if prefix in _FIRST else 11, prefix)
 
 
-def _sections(project: str, runs: Sequence[RunRow], key: str, overlay: bool) -> None:
-    found = sorted({summary.metric for summary in data.summaries(project, tuple(run.run_id for run in runs))})
+def _sections(project: str, runs: Sequence[RunRow], key: str, overlay: bool, earlier: bool) -> None:
+    run_ids = tuple(run.run_id for run in runs)
+    definitions = data.definitions(project, run_ids)
+    found = sorted({summary.metric for summary in data.summaries(project, run_ids)})
     if not found:
         st.markdown("No points yet. They show up here within seconds of the first `run.log(...)`.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key=f"{key}-metric-row"):
-        shown = _picked(found) if overlay else _searched(found)
-        view = view_controls()
+        shown = _picked(found, definitions) if overlay else _searched(found, definitions)
+        view = view_controls(definitions, earlier=earlier)
     if not shown:
         st.markdown(f"No metric has that in its name; there are {formats.plural(len(found), 'metric')}.")
         return
@@ -76,7 +82,8 @@ def _sections(project: str, runs: Sequence[RunRow], key: str, overlay: bool) -> 
         drawn += len(members)
 
 
-def _searched(found: Sequence[str]) -> list[str]:
+def _searched(found: Sequence[str], definitions: MetricDefinitions) -> list[str]:
+    """Metrics with the searched text in their name; hidden ones only when searched for."""
     search = st.text_input(
         "Search metrics",
         key="metric",
@@ -88,10 +95,12 @@ def _searched(found: Sequence[str]) -> list[str]:
         width=260,
         bind="query-params",
     )
-    return [name for name in found if (search or "").lower() in name.lower()]
+    wanted = (search or "").lower()
+    return [name for name in found if (wanted in name.lower() if wanted else not definitions.of(name).hidden)]
 
 
-def _picked(found: Sequence[str]) -> list[str]:
+def _picked(found: Sequence[str], definitions: MetricDefinitions) -> list[str]:
+    """The picked metrics; while none is, all that are not hidden."""
     st.session_state["picked-metrics"] = [name for name in urls.get_list("metrics") if name in found]
     picked = st.multiselect(
         "Metrics",
@@ -103,7 +112,7 @@ def _picked(found: Sequence[str]) -> list[str]:
         width=420,
         on_change=lambda: urls.put_list("metrics", st.session_state["picked-metrics"]),
     )
-    return picked or list(found)
+    return picked or [name for name in found if not definitions.of(name).hidden]
 
 
 def _section(

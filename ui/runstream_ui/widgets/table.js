@@ -112,6 +112,13 @@ export default function (component) {
         };
         td.append(a);
       } else td.append(document.createTextNode(cell.text ?? ''));
+      if (cell.flag) {
+        const flag = make('span', 'flag', '▲');
+        flag.title = cell.flag;
+        flag.setAttribute('role', 'img');
+        flag.setAttribute('aria-label', cell.flag);
+        td.append(flag);
+      }
       tr.append(td);
     });
   });

@@ -49,7 +49,8 @@ class Chip:
 
 @dataclass(frozen=True)
 class Cell:
-    """`dot` and `swatch` are CSS colours; `mark` is differs, absent or muted; `hover` is the whole or exact text."""
+    """`dot` and `swatch` are CSS colours; `mark` is differs, absent or muted; `hover` is the whole or exact text;
+    `flag` says what is wrong, behind a small mark."""
 
     text: str = ""
     hover: str = ""
@@ -60,6 +61,7 @@ class Cell:
     swatch: str = ""
     chips: tuple[Chip, ...] = ()
     mark: str = ""
+    flag: str = ""
 
 
 @dataclass(frozen=True)
