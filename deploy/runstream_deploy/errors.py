@@ -6,7 +6,8 @@ DeployError
 ├── KafkaUnreachable   the brokers do not answer, or refuse
 ├── TopicMissing       a topic is not there
 ├── NotWritten         the database does not take rows
-└── WrongTime          a text that is neither a time nor an age
+├── WrongTime          a text that is neither a time nor an age
+└── WrongOffsets       a text that is no range of offsets
 """
 
 from __future__ import annotations
@@ -80,4 +81,12 @@ class WrongTime(DeployError):
             f"{text!r} is no time: write an age such as 90s, 30m, 2h or 3d, or ISO 8601 such as 2026-11-23T08:00Z "
             "(local time unless it names a zone)."
         )
+        self.text = text
+
+
+class WrongOffsets(DeployError):
+    """`text` is no range of offsets."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"{text!r} is no range of offsets; write A..B with two whole numbers, such as 100..200.")
         self.text = text

@@ -62,9 +62,10 @@ async def sync(
 ) -> SyncReport:
     """Sends the spools under `directory` whose writers are gone, and returns when all of it is acknowledged.
 
-    Its spools go side by side. `stop` ends it early: what was not acknowledged in a few seconds is then `left`. Starts and closes `transport`. May be interrupted and repeated at any time: what was acknowledged is not sent again,
-    what was not keeps its sequence numbers. Waits for ever while the other side is down. Spools of processes that still
-    run are left to the agent. Raises AgentRunning when an agent serves the directory now.
+    Its spools go side by side. `stop` ends it early: what was not acknowledged in a few seconds is then `left`. Starts
+    and closes `transport`. May be interrupted and repeated at any time: what was acknowledged is not sent again, what
+    was not keeps its sequence numbers. Waits for ever while the other side is down. Spools of processes that still run
+    are left to the agent. Raises AgentRunning when an agent serves the directory now.
     """
     spools = list(list_spools(directory / "spool"))
     sizes = {spool: _size(spool) for spool in spools}
@@ -155,9 +156,16 @@ async def sync_all(
 
 def joined(reports: Sequence[SyncReport]) -> SyncReport:
     """The sum of `reports`."""
-    names = ("runs", "writers", "points", "events", "bytes", "files", "refused")
-    left = {spool: reason for report in reports for spool, reason in report.left.items()}
-    return SyncReport(*(sum(getattr(report, name) for report in reports) for name in names), left)
+    return SyncReport(
+        runs=sum(one.runs for one in reports),
+        writers=sum(one.writers for one in reports),
+        points=sum(one.points for one in reports),
+        events=sum(one.events for one in reports),
+        bytes=sum(one.bytes for one in reports),
+        files=sum(one.files for one in reports),
+        refused=sum(one.refused for one in reports),
+        left={spool: reason for one in reports for spool, reason in one.left.items()},
+    )
 
 
 def _size(spool: Path) -> int:

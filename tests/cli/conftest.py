@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from cli.stack import Runstream, Stack
 from runstream_deploy.cli.app import app
-
-Runstream = Callable[..., Result]
 
 
 @pytest.fixture
@@ -37,3 +35,10 @@ def cluster(runstream: Runstream, kafka: Any, topic_prefix: str, monkeypatch: py
     monkeypatch.setenv("RUNSTREAM_TOPIC_PREFIX", topic_prefix)
     monkeypatch.setenv("RUNSTREAM_INGEST_GROUP", topic_prefix)
     return topic_prefix
+
+
+@pytest.fixture
+def stack(runstream: Runstream, cluster: str, kafka: Any, database: str, monkeypatch: pytest.MonkeyPatch) -> Stack:
+    """Kafka and ClickHouse in the environment, empty."""
+    monkeypatch.setenv("RUNSTREAM_CLICKHOUSE", database)
+    return Stack(runstream, kafka.bootstrap, cluster, database)

@@ -90,6 +90,32 @@ def test_a_run_is_shown_by_its_name(filled: str) -> None:
     assert answer["metrics"]["val/loss"]["last"] == 0.9
 
 
+def test_a_run_shows_its_gaps_attempts_rewinds_and_where_it_was_forked(filled: str) -> None:
+    client = connect(filled)
+    names = ["project", "run_id", "writer", "stream", "start", "end", "attempt", "rank"]
+    rows = [["p", RUN, 1, "metrics", 0, 10, 0, 0], ["p", RUN, 1, "metrics", 15, 20, 0, 0]]
+    client.insert("coverage", rows, column_names=names)
+    writers = [["p", RUN, 1, 0, 0, 1, "node-1", 1], ["p", RUN, 2, 1, 0, 2, "node-2", 2]]
+    names = ["project", "run_id", "writer", "attempt", "rank", "started_us", "host", "ver"]
+    client.insert("writers", writers, column_names=names)
+    names = ["project", "run_id", "rank", "attempt", "step", "ts_us", "actor", "ver"]
+    client.insert("rewinds", [["p", RUN, 0, 1, 7, 5, "ada@lab", 1]], column_names=names)
+    names = ["project", "run_id", "created_us", "name", "ver", "keep", "forked_from", "fork_step"]
+    child = "01930000-0000-7000-8000-000000000003"
+    row = ["p", child, 1_700_000_000_000_009, "child", 1, 2**64 - 2, RUN, 5]
+    client.insert("runs", [row], column_names=names)
+    answer = json.loads(runstream("runs", "show", RUN, "--json").output)
+    assert [(gap["first"], gap["last"]) for gap in answer["gaps"]] == [(10, 14)]
+    assert answer["missing rows"] == 5
+    assert [(one["attempt"], one["host"]) for one in answer["writers"]] == [(1, "node-2"), (0, "node-1")]
+    assert [(one["step"], one["actor"]) for one in answer["rewinds"]] == [(7, "ada@lab")]
+    assert answer["forks"] == f"{child} at step 5"
+    shown = runstream("runs", "show", RUN).output
+    assert "ada@lab" in shown
+    assert "node-2" in shown
+    assert f"{RUN} at step 5" in runstream("runs", "show", child).output
+
+
 def test_a_run_that_is_not_there_is_said_so(filled: str) -> None:
     assert "nobody" in runstream("runs", "show", "nobody", code=1).output
 

@@ -12,7 +12,10 @@ from typer.testing import CliRunner
 from runstream_deploy.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ("up", "sql", "runs", "agent", "ingest", "ui", "migrate", "sync", "doctor", "dev")
+COMMANDS = (
+    "up", "sql", "runs", "agent", "ingest", "ui", "migrate", "sync", "verify", "dlq", "replay", "rebuild", "lag",
+    "doctor", "dev",
+)  # fmt: skip
 NOWHERE = "http://reader@127.0.0.1:9/runstream"
 
 
@@ -32,7 +35,7 @@ def test_each_command_explains_itself(runner: CliRunner, command: str) -> None:
     assert "Usage" in done.output
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ("runs", "dev", "doctor", "up")])
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ("runs", "dev", "dlq")])
 def test_help_shows_an_example(runner: CliRunner, command: str) -> None:
     assert f"runstream {command}" in runner.invoke(app, [command, "--help"]).output
 
@@ -40,6 +43,17 @@ def test_help_shows_an_example(runner: CliRunner, command: str) -> None:
 def test_the_documentation_names_every_command() -> None:
     page = (ROOT / "docs" / "cli.md").read_text()
     assert [name for name in COMMANDS if f"`runstream {name}" not in page] == []
+
+
+@pytest.mark.parametrize("command", ["ls", "show", "replay", "drop"])
+def test_each_part_of_dlq_shows_an_example(runner: CliRunner, command: str) -> None:
+    assert f"runstream dlq {command}" in runner.invoke(app, ["dlq", command, "--help"]).output
+
+
+def test_sync_of_a_directory_without_a_spool_says_so(runner: CliRunner, tmp_path: Path) -> None:
+    done = runner.invoke(app, ["sync", str(tmp_path)])
+    assert done.exit_code == 1
+    assert "no spool/" in done.output
 
 
 def test_version_is_printed(runner: CliRunner) -> None:
@@ -51,7 +65,18 @@ def test_an_unknown_option_is_a_usage_error(runner: CliRunner) -> None:
     assert runner.invoke(app, ["runs", "ls", "--nonsense"]).exit_code == 2
 
 
-@pytest.mark.parametrize("arguments", [["sql", "SELECT 1"], ["runs", "ls"], ["runs", "show", "x"], ["migrate"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["sql", "SELECT 1"],
+        ["runs", "ls"],
+        ["runs", "show", "x"],
+        ["migrate"],
+        ["verify"],
+        ["dlq", "ls"],
+        ["rebuild", "--all"],
+    ],
+)
 def test_without_a_database_the_message_says_how_to_get_one(runner: CliRunner, arguments: list[str]) -> None:
     done = runner.invoke(app, arguments)
     assert done.exit_code == 3
@@ -67,8 +92,9 @@ def test_a_database_that_does_not_answer_is_named_without_its_password(runner: C
     assert "hunter2" not in done.output
 
 
-@pytest.mark.parametrize("command", ["agent", "sync"])
-def test_sending_without_a_broker_is_a_usage_error(runner: CliRunner, command: str) -> None:
+@pytest.mark.parametrize("command", ["agent", "sync", "replay", "lag"])
+def test_sending_without_a_broker_is_a_usage_error(runner: CliRunner, command: str, tmp_path: Path) -> None:
+    (tmp_path / "data" / "spool").mkdir(parents=True)
     done = runner.invoke(app, [command])
     assert done.exit_code == 2
     assert "RUNSTREAM_KAFKA" in done.output

@@ -1,47 +1,14 @@
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from contextlib import closing
-from typing import Any
-
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
-from typer.testing import Result
 
-from cli.delivered import bring, finished, frames, send, started
+from cli.delivered import frames, send
+from cli.stack import Stack
 from ingest.ingest_samples import NOW_US, RUN, frame
-from runstream_storage.connection import connect
 
-Runstream = Callable[..., Result]
 pytestmark = pytest.mark.clickhouse
-
-
-class Stack:
-    """Topics and a database of this test's own."""
-
-    def __init__(self, runstream: Runstream, bootstrap: str, prefix: str, database: str) -> None:
-        self.runstream, self.bootstrap, self.prefix, self.database = runstream, bootstrap, prefix, database
-
-    def deliver(self, *metrics: bytes, announced: int, more: tuple[bytes, ...] = ()) -> None:
-        send(self.bootstrap, self.prefix, metrics, [started(), *more, finished(announced, seq=1)])
-        bring(self.bootstrap, self.database, self.prefix)
-
-    def sql(self, statement: str) -> None:
-        with closing(connect(self.database)) as client:
-            client.command(statement, settings={"mutations_sync": 1})
-
-    def verify(self, *arguments: str, code: int = 0) -> dict[str, Any]:
-        answer = json.loads(self.runstream("verify", "--json", *arguments, code=code).stdout)
-        assert answer["ok"] == (code == 0)
-        return dict(answer)
-
-
-@pytest.fixture
-def stack(runstream: Runstream, cluster: str, kafka: Any, database: str, monkeypatch: pytest.MonkeyPatch) -> Stack:
-    monkeypatch.setenv("RUNSTREAM_CLICKHOUSE", database)
-    return Stack(runstream, kafka.bootstrap, cluster, database)
 
 
 def test_a_run_that_arrived_whole_passes_every_look(stack: Stack) -> None:
@@ -83,7 +50,7 @@ def test_a_hole_in_the_sequence_is_a_gap_and_what_waits_in_kafka_is_on_its_way(s
     send(stack.bootstrap, stack.prefix, [*frames(10), frame(5, first_seq=30)])
     waiting = stack.verify()
     assert (waiting["on_the_way_rows"], waiting["on_the_way_messages"]) == (15, 2)
-    bring(stack.bootstrap, stack.database, stack.prefix)
+    stack.bring()
     assert stack.verify()["on_the_way_rows"] == 0
 
 

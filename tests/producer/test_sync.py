@@ -9,7 +9,7 @@ import pytest
 from producer.wire import FILES, MemoryObjects, MemoryTransport, Spooled, dead_writer, settings
 from runstream.agent.lock import AgentLock
 from runstream.errors import AgentRunning
-from runstream.sync import SyncReport, sync
+from runstream.sync import SyncReport, sync, sync_all
 
 
 async def send(data_dir: Path, *arguments: Any) -> SyncReport:
@@ -82,3 +82,35 @@ async def test_sync_refuses_a_directory_that_an_agent_serves(tmp_path: Path) -> 
     dead_writer(tmp_path)
     with AgentLock(tmp_path / "agent.lock"), pytest.raises(AgentRunning):
         await send(tmp_path, MemoryTransport(), MemoryObjects())
+
+
+async def test_a_sync_that_is_stopped_says_what_is_left_and_the_next_one_sends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runstream.agent.shipping.STOP_WITHIN_S", 0.1)
+    _, directory = dead_writer(tmp_path)
+    held, stop = MemoryTransport(), asyncio.Event()
+    held.hold = True
+    report = await sync(tmp_path, held, MemoryObjects(), lambda *_: stop.set(), settings=settings(tmp_path), stop=stop)
+    assert list(report.left) == [str(directory)]
+    assert (await send(tmp_path, MemoryTransport(), MemoryObjects())).points == 1000
+
+
+async def test_several_directories_are_sent_at_once_and_one_that_is_served_stops_no_other(tmp_path: Path) -> None:
+    directories = [tmp_path / name for name in "abc"]
+    for directory in directories:
+        dead_writer(directory)
+    transports = {directory: MemoryTransport() for directory in directories}
+    seen: list[tuple[int, int]] = []
+    with AgentLock(directories[1] / "agent.lock"):
+        report = await sync_all(
+            directories,
+            transports.__getitem__,
+            MemoryObjects(),
+            lambda done, total: seen.append((done, total)),
+            settings=settings(tmp_path),
+            jobs=2,
+        )
+    assert (report.points, report.writers, list(report.left)) == (2000, 2, [str(directories[1])])
+    assert [len(transports[one].rows()) for one in directories] == [1000, 0, 1000]
+    assert seen[-1][0] < seen[-1][1]

@@ -100,10 +100,17 @@ ORDER BY run, metric
 """
 
 
+def runs_of(client: Client, scope: Scope) -> Sequence[Sequence[str]]:
+    """Project and id of each run of `scope` that has points."""
+    found: Sequence[Sequence[str]] = client.query(
+        RUNS, parameters={"project": scope.project, "run": scope.run_id}
+    ).result_rows
+    return found
+
+
 def compare(client: Client, scope: Scope, report: Report, progress: Callable[[int, int], None] | None = None) -> None:
     """Adds each summary and curve of the scope's runs that its points do not bear out."""
-    parameters = {"project": scope.project, "run": scope.run_id}
-    found = client.query(RUNS, parameters=parameters).result_rows
+    found = runs_of(client, scope)
     done = 0
     for project, runs in batches(found):
         report.runs += len(runs)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from runstream_deploy.cli import dev, dlq, doctor, lag, runs, services, sql, up, verify
+from runstream_deploy.cli import dev, dlq, doctor, lag, rebuild, replay, runs, services, sql, sync, up, verify
 
 app = typer.Typer(
     name="runstream",
@@ -47,9 +47,11 @@ app.command("agent", rich_help_panel=RUN)(services.agent)
 app.command("ingest", rich_help_panel=RUN)(services.ingest)
 app.command("ui", rich_help_panel=RUN)(services.ui)
 app.command("migrate", rich_help_panel=RUN)(services.migrate)
-app.command("sync", rich_help_panel=KEEP)(services.sync)
+app.command("sync", rich_help_panel=KEEP)(sync.sync)
 app.command("verify", rich_help_panel=KEEP)(verify.verify)
 app.add_typer(dlq.app, name="dlq", rich_help_panel=KEEP)
+app.command("replay", rich_help_panel=KEEP)(replay.replay)
+app.command("rebuild", rich_help_panel=KEEP)(rebuild.rebuild)
 app.command("lag", rich_help_panel=KEEP)(lag.lag)
 app.command("doctor", rich_help_panel=KEEP)(doctor.doctor)
 app.add_typer(dev.app, name="dev", rich_help_panel=KEEP)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runstream_deploy.cli.connection import AsJson, Directory, Url, database_url, settings_of
-from runstream_deploy.cli.exits import FOUND, USAGE, fail, told
+from runstream_deploy.cli.exits import FOUND, fail, told
 from runstream_deploy.cli.kafka import kafka_options, running, topics_of
 from runstream_deploy.cli.tables import add_row, new_table
-from runstream_deploy.cli.times import milliseconds
+from runstream_deploy.cli.times import milliseconds, offset_range
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -285,17 +285,11 @@ def selected(
     from runstream_deploy.operations.letters import Selection
 
     short = dict(zip(("control", "metrics"), topics_of(settings), strict=True))
-    span = None
-    if offsets is not None:
-        first, dots, last = offsets.partition("..")
-        if not (dots and first.isdecimal() and last.isdecimal()):
-            fail(f"--offsets is {offsets!r}; write A..B with two whole numbers, such as 100..200.", USAGE)
-        span = (int(first), int(last))
     return Selection(
         ids=frozenset(ids or ()),
         reasons=frozenset(reason or ()),
         topics=frozenset(short.get(one, one) for one in topic or ()),
-        offsets=span,
+        offsets=offset_range(offsets),
         since_ms=milliseconds(since),
         until_ms=milliseconds(until),
         handled=handled,

@@ -20,6 +20,7 @@ import typer
 from rich.console import Console
 
 OK, FOUND, USAGE, UNREACHABLE, RUNNING = range(5)
+STOPPED = 130
 
 
 def fail(message: str, code: int = FOUND) -> NoReturn:
@@ -34,12 +35,20 @@ def told() -> Iterator[None]:
     from clickhouse_connect.driver.exceptions import ClickHouseError
 
     from runstream.errors import AgentRunning, RunstreamError, SettingsError
-    from runstream_deploy.errors import DeployError, KafkaUnreachable, NoDatabase, NoKafka, NotWritten, WrongTime
+    from runstream_deploy.errors import (
+        DeployError,
+        KafkaUnreachable,
+        NoDatabase,
+        NoKafka,
+        NotWritten,
+        WrongOffsets,
+        WrongTime,
+    )
     from runstream_storage.errors import FilterError, QueryError, StorageError, Unreachable
 
     try:
         yield
-    except (FilterError, NoKafka, QueryError, SettingsError, WrongTime) as error:
+    except (FilterError, NoKafka, QueryError, SettingsError, WrongOffsets, WrongTime) as error:
         fail(str(error), USAGE)
     except (KafkaUnreachable, NoDatabase, NotWritten, Unreachable) as error:
         fail(str(error), UNREACHABLE)

@@ -97,7 +97,7 @@ def show(
     clickhouse: Url = None,
     directory: Directory = None,
 ) -> None:
-    """Show one run: state, where it ran, params, summaries and artifacts.
+    """Show one run: state, where it ran, attempts, what is missing, params, summaries and artifacts.
 
     Example:
 
@@ -116,6 +116,8 @@ def show(
         params = queries.params(client, one.project, [one.run_id]).get(one.run_id, {})
         summaries = queries.summaries(client, one.project, [one.run_id])
         artifacts = [link for link in queries.run_artifacts(client, one.project, one.run_id) if link.artifact]
+        gaps = queries.gaps(client, one.project, [one.run_id])
+        history = queries.history(client, one.project, one.run_id)
     writer = header.writers[0] if header.writers else None
     facts: dict[str, Any] = {
         "id": one.run_id,
@@ -128,7 +130,10 @@ def show(
         "seconds": round(one.duration_s, 1),
         "attempts": header.attempts,
         "points": header.points,
+        "missing rows": sum(gap.rows for gap in gaps if not gap.on_its_way) or None,
         "last step": header.last_step,
+        "forked from": f"{history.parent.run_id} at step {history.parent.step}" if history.parent else "",
+        "forks": ", ".join(f"{fork.run_id} at step {fork.step}" for fork in history.children),
         "tags": ", ".join(one.tags),
         "group": one.group,
         "notes": one.notes,
@@ -142,6 +147,20 @@ def show(
     if as_json:
         document = {
             **facts,
+            "gaps": [
+                {"writer": g.writer, "attempt": g.attempt, "rank": g.rank, "stream": g.stream, "first": g.first}
+                | {"last": g.last, "rows": g.rows, "on its way": g.on_its_way}
+                for g in gaps
+            ],
+            "rewinds": [
+                {"rank": r.rank, "attempt": r.attempt, "step": r.step, "at": r.at, "actor": r.actor}
+                for r in history.rewinds
+            ],
+            "writers": [
+                {"writer": w.writer, "attempt": w.attempt, "rank": w.rank, "state": w.state, "host": w.host}
+                | {"exit code": w.exit_code, "reason": w.reason, "rows": w.rows, "started": w.started_at}
+                for w in header.writers
+            ],
             "params": {name: value.value for name, value in params.items()},
             "metrics": {s.metric: {"last": s.last, "min": s.min, "max": s.max, "n": s.n} for s in summaries},
             "artifacts": [
@@ -157,8 +176,31 @@ def show(
     console = Console()
     for name, value in facts.items():
         if value not in ("", None):
-            console.print(f"{name:>10}  {value}", markup=False, highlight=False)
+            console.print(f"{name:>12}  {value}", markup=False, highlight=False)
+    several = header.writers if len(header.writers) > 1 else []
     tables = (
+        (
+            new_table("attempt", "rank", "host", "state", "rows", "reason", right=("attempt", "rank", "rows")),
+            [(str(w.attempt), str(w.rank), w.host, w.state, f"{w.rows:,}", w.reason) for w in several],
+        ),
+        (
+            new_table("rewound", "rank", "to step", "attempt", "by", right=("rank", "to step", "attempt")),
+            [
+                (f"{r.at.astimezone():%Y-%m-%d %H:%M}", str(r.rank), str(r.step), str(r.attempt), r.actor)
+                for r in history.rewinds
+            ],
+        ),
+        (
+            new_table("missing", "attempt", "rank", "first", "last", "rows", right=("attempt", "rank", "rows")),
+            [
+                (
+                    "on its way" if g.on_its_way else g.stream,
+                    *(str(number) for number in (g.attempt, g.rank, g.first, g.last)),
+                    f"{g.rows:,}",
+                )
+                for g in gaps
+            ],
+        ),
         (new_table("param", "value"), [(name, value.text) for name, value in sorted(params.items())]),
         (
             new_table("metric", "last", "min", "max", "points", right=("last", "min", "max", "points")),

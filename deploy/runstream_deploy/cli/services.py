@@ -1,8 +1,7 @@
-"""The parts as commands: agent, ingest, UI, migrate, sync."""
+"""The parts as commands: agent, ingest, UI, migrate."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +9,7 @@ from typing import Annotated
 import typer
 
 from runstream_deploy.cli.connection import AsJson, Directory, Url, database_url, settings_of
-from runstream_deploy.cli.exits import FOUND, RUNNING, USAGE, fail, told
+from runstream_deploy.cli.exits import RUNNING, USAGE, fail, told
 
 
 def agent(directory: Directory = None) -> None:
@@ -109,51 +108,3 @@ def migrate(
             typer.echo(("Would apply: " if dry_run else "Applied: ") + ", ".join(names))
         else:
             typer.echo("The schema is up to date.")
-
-
-def sync(
-    spool: Annotated[
-        Path | None, typer.Argument(metavar="[DIR]", help="Data directory whose spools to send; default RUNSTREAM_DIR.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Send what dead or offline processes left in a data directory. May be repeated and interrupted at any time.
-
-    Example:
-
-        RUNSTREAM_KAFKA=broker:9092 runstream sync /mnt/from-the-air-gapped-cluster
-    """
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
-
-    from runstream.kafka import KafkaTransport
-    from runstream.objects import open_store
-    from runstream.sync import sync as send
-
-    with told():
-        settings = settings_of(str(spool) if spool else None)
-        if not settings.kafka:
-            fail(
-                "RUNSTREAM_KAFKA is not set. Without a broker, `runstream up --dir DIR` reads the spools of DIR.",
-                USAGE,
-            )
-        if not settings.spool_dir.is_dir():
-            fail(f"{settings.dir} holds no spool/ directory: nothing was ever logged there.", FOUND)
-        bar = Progress(TextColumn("Sending"), BarColumn(), DownloadColumn(), console=Console(stderr=True))
-        with bar:
-            task = bar.add_task("", total=None)
-            report = asyncio.run(
-                send(
-                    settings.dir,
-                    KafkaTransport(settings),
-                    open_store(settings.s3),
-                    progress=lambda done, total: bar.update(task, completed=done, total=total),
-                    settings=settings,
-                )
-            )
-        if as_json:
-            typer.echo(json.dumps(report.as_dict()))
-        else:
-            typer.echo(report.summary())
-        if report.left:
-            raise typer.Exit(FOUND)

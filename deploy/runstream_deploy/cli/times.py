@@ -1,11 +1,11 @@
-"""Times on the command line: an age, or ISO 8601."""
+"""Times and offsets on the command line."""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
 
-from runstream_deploy.errors import WrongTime
+from runstream_deploy.errors import WrongOffsets, WrongTime
 
 _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -23,3 +23,13 @@ def milliseconds(text: str | None) -> int | None:
     except (ValueError, OverflowError):
         raise WrongTime(text) from None
     return int(moment.timestamp() * 1000)
+
+
+def offset_range(text: str | None) -> tuple[int, int] | None:
+    """`A..B`, both included. Raises WrongOffsets."""
+    if text is None:
+        return None
+    first, dots, last = text.partition("..")
+    if not (dots and first.isdecimal() and last.isdecimal()):
+        raise WrongOffsets(text)
+    return int(first), int(last)
