@@ -15,6 +15,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,7 +29,9 @@ TITLES = {
     "log_cost": "What `log()` costs a training loop",
     "agent_rate": "The agent: spool to Kafka",
     "ingest_rate": "Ingest: topic to queryable row, beside a bare insert",
+    "small_writers": "Ingest: many small writers",
     "freshness": "From `log()` to queryable",
+    "up_idle": "`runstream up` while nothing happens",
     "reads": "Reads and storage",
 }
 Row = tuple[str, str, str]
@@ -43,12 +46,15 @@ def main(chosen: list[str]) -> int:
     sys.path.insert(0, str(HERE))
     results: dict[str, list[Row]] = {}
     with servers() as given:
+        console.print(f"Machine: {machine()}.")
         for name in chosen or TITLES:
             console.print(f"[bold]{TITLES[name]}[/]  (deploy/bench/{name}.py)")
             measure = importlib.import_module(name).measure
             wanted = inspect.signature(measure).parameters
+            began = time.monotonic()
             results[name] = measure(**{parameter: given[parameter]() for parameter in wanted if parameter in given})
             console.print(as_table(results[name]))
+            console.print(f"[dim]{time.monotonic() - began:.0f} s[/]")
     if not chosen:
         DOCUMENT.write_text(as_document(results))
         console.print(f"Written to {DOCUMENT}")

@@ -11,15 +11,19 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from bars import at_least
 
 from runstream.spool_cursor import Cursor
 from runstream.spool_records import KeySet
 from runstream.spool_writer import SpoolWriter
 
 METRICS = 10
+NAMES = tuple(f"metric/{i}" for i in range(METRICS))
+SINGLES = (("loss",), ("lr",), ("norm",))
 ROWS = 1_000_000
 ROUNDS = 3
 IDLE_S = 10.0
@@ -30,6 +34,8 @@ LIVE_ROWS_PER_S = 1_000
 def measure(kafka_bootstrap: str) -> list[tuple[str, str, str]]:
     """Rows of (what, value, note)."""
     rates = [shipped(kafka_bootstrap) for _ in range(ROUNDS)]
+    # Rows of one metric: of a single one, and of three in turn.
+    uniform, mixed = (shipped(kafka_bootstrap, sets)[0] for sets in (SINGLES[:1], SINGLES))
     each = ", ".join(f"{points / 1e6:.1f}" for points, _ in rates)
     rate = statistics.median(points for points, _ in rates)
     size = rates[0][1]
@@ -37,6 +43,12 @@ def measure(kafka_bootstrap: str) -> list[tuple[str, str, str]]:
     return [
         ("Agent, spool to broker", f"{rate / 1e6:.1f} M points/s", f"rows of {METRICS}, median of {ROUNDS}: {each}"),
         ("The same as spooled bytes", f"{rate * size / 2**20:.0f} MiB/s", f"{size:.1f} bytes a point in the spool"),
+        ("Rows of one metric", f"{uniform / 1e6:.2f} M rows/s", "always the same"),
+        (
+            "Rows of one metric, three metrics in turn",
+            f"{mixed / 1e6:.2f} M rows/s",
+            at_least(mixed / uniform, 1 / 3, "a third of the rows of one metric"),
+        ),
         ("Agent, peak RSS, broker down", f"{peak:.0f} MiB", f"{held / 1e6:.0f} M points spooled and unsent"),
         ("Agent beside an idle run", f"{100 * beside(kafka_bootstrap, 0):.1f} % of a core", f"over {IDLE_S:.0f} s"),
         (
@@ -47,10 +59,10 @@ def measure(kafka_bootstrap: str) -> list[tuple[str, str, str]]:
     ]
 
 
-def shipped(bootstrap: str) -> tuple[float, float]:
+def shipped(bootstrap: str, sets: Sequence[tuple[str, ...]] = (NAMES,)) -> tuple[float, float]:
     """Points a second between the first and the last acknowledgement, and bytes a point in the spool."""
     with tempfile.TemporaryDirectory(prefix="runstream-agent-rate-") as directory:
-        writer, size = filled(Path(directory))
+        writer, size = filled(Path(directory), sets)
         writer.append_event({"type": "RunFinished", "state": "finished"})
         writer.close()
         spool = writer.directory
@@ -61,7 +73,7 @@ def shipped(bootstrap: str) -> tuple[float, float]:
             while spool.exists() and not Cursor.load(spool).finished:
                 time.sleep(0.005)
             took = time.perf_counter() - began
-        return (ROWS - first) * METRICS / took, size
+        return (ROWS - first) * len(sets[0]) / took, size
 
 
 def without_broker() -> tuple[float, int]:
@@ -84,7 +96,7 @@ def beside(bootstrap: str, rows_per_s: int) -> float:
     """Share of a core that the agent takes while one run lives and logs `rows_per_s` rows."""
     with tempfile.TemporaryDirectory(prefix="runstream-agent-idle-") as directory:
         writer = writer_in(Path(directory))
-        keys = KeySet(1, tuple(f"metric/{i}" for i in range(METRICS)))
+        keys = KeySet(1, NAMES)
         writer.append_row(keys, 0, [1.0] * METRICS)
         with agent(Path(directory), bootstrap) as process:
             while not Cursor.load(writer.directory).position.row_seq:
@@ -114,14 +126,14 @@ def writer_in(directory: Path) -> SpoolWriter:
     )
 
 
-def filled(directory: Path) -> tuple[SpoolWriter, float]:
-    """A spool of ROWS rows of noise, and its bytes a point."""
+def filled(directory: Path, sets: Sequence[tuple[str, ...]] = (NAMES,)) -> tuple[SpoolWriter, float]:
+    """A spool of ROWS rows of noise with each of `sets` in turn, all as wide, and its bytes a point."""
     writer = writer_in(directory)
-    keys = KeySet(1, tuple(f"metric/{i}" for i in range(METRICS)))
-    noise = [[random.gauss(0, 1) for _ in range(METRICS)] for _ in range(1000)]
+    keys = [KeySet(number, names) for number, names in enumerate(sets, 1)]
+    noise = [[random.gauss(0, 1) for _ in sets[0]] for _ in range(1000)]
     for step in range(ROWS):
-        writer.append_row(keys, step, noise[step % 1000])
-    return writer, keys.size / METRICS
+        writer.append_row(keys[step % len(keys)], step, noise[step % 1000])
+    return writer, keys[0].size / len(sets[0])
 
 
 @contextmanager
