@@ -34,6 +34,7 @@ TITLES = {
     "up_idle": "`runstream up` while nothing happens",
     "reads": "Reads and storage",
 }
+FAILED = "could not be measured"
 Row = tuple[str, str, str]
 
 
@@ -52,13 +53,17 @@ def main(chosen: list[str]) -> int:
             measure = importlib.import_module(name).measure
             wanted = inspect.signature(measure).parameters
             began = time.monotonic()
-            results[name] = measure(**{parameter: given[parameter]() for parameter in wanted if parameter in given})
+            try:
+                results[name] = measure(**{parameter: given[parameter]() for parameter in wanted if parameter in given})
+            except Exception as error:  # noqa: BLE001 - the other measurements still count
+                console.print_exception()
+                results[name] = [(FAILED, "-", f"{type(error).__name__}; the output says more")]
             console.print(as_table(results[name]))
             console.print(f"[dim]{time.monotonic() - began:.0f} s[/]")
     if not chosen:
         DOCUMENT.write_text(as_document(results))
         console.print(f"Written to {DOCUMENT}")
-    return 0
+    return int(any(row[0] == FAILED for rows in results.values() for row in rows))
 
 
 @contextlib.contextmanager
