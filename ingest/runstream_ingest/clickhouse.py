@@ -78,8 +78,10 @@ class ClickHouseInserter:
         """Raises as `insert` when the tables are not there or not reachable."""
         await self._call("points", lambda client: client.query("SELECT value FROM points LIMIT 0"))
 
-    async def refresh(self) -> None:
-        """Computes the exact summaries that are wanted. Raises as `insert`."""
+    async def with_client(self, act: Callable[[Client], T]) -> T:
+        """What `act` returns, which a thread does with the client. Raises as `insert`."""
+        found: T = await self._call("a task", act)
+        return found
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

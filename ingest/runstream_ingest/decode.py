@@ -95,4 +95,5 @@ def read(record: Record, reader: FrameReader, max_bytes: int) -> Frame | Event:
     rows = rows_of(kind, event)
     project, run = event["project"].encode(), UUID(event["run_id"]).int
     origin = Origin(project, run, event["writer_id"], event["attempt"], event["rank"])
-    return Event(record, kind, rows, origin, event["seq"], bool(event.get("forked_from")))
+    moves = kind == "RunRewound" or bool(event.get("forked_from"))
+    return Event(record, kind, rows, origin, event["seq"], moves)

@@ -27,7 +27,8 @@ class Event:
     origin: Origin | None = None
     seq: int = -1
     """-1: outside the sequence of its writer."""
-    is_fork: bool = False
+    moves: bool = False
+    """It changes which points of the run are seen: a rewind or a fork."""
 
 
 Message = Frame | Event | DeadLetter

@@ -32,12 +32,13 @@ def join(into: Redone, found: Mapping[tuple[Origin, int], tuple[int, int]]) -> N
 class StepOrder:
     """The highest steps of one writer. `logged`: those that are durable by metric, when the writer was met before."""
 
-    __slots__ = ("_groups", "_highest", "_logged")
+    __slots__ = ("_groups", "_highest", "_is_one", "_logged")
 
     def __init__(self, logged: Mapping[bytes, int] | None = None) -> None:
         self._logged = dict(logged) if logged else None
         self._groups: dict[KeySet, int] = {}
         self._highest: list[int] = []
+        self._is_one = False
 
     def check(self, frame: Frame) -> Redone:
         """Takes the frame's steps in; the ranges of those in disorder."""
@@ -49,8 +50,8 @@ class StepOrder:
         for block in blocks:
             self._group(block.keys)  # all first: a later one may join the groups of earlier ones
         redone: Redone = {}
-        blocks.sort(key=lambda block: self._groups[block.keys])
-        for group, alike in groupby(blocks, lambda block: self._groups[block.keys]):
+        blocks.sort(key=lambda block: self._group(block.keys))
+        for group, alike in groupby(blocks, lambda block: self._group(block.keys)):
             together = list(alike)
             found = self._check(group, _in_order(together))
             if found:
@@ -77,26 +78,33 @@ class StepOrder:
         if known is not None:
             return known
         if len(self._groups) >= MAX_KEY_SETS:
-            self._groups.clear()
-            self._highest[:] = [max(self._highest)]
-            self._groups[keys] = 0
-            self._logged = self._logged and {b"": max(self._logged.values())}
-        elif self._groups:
-            names = set(keys.names)
-            near = sorted({group for other, group in self._groups.items() if not names.isdisjoint(other.names)})
-            if near:
-                first = near[0]
-                self._highest[first] = max(self._highest[group] for group in near)
-                self._groups.update({other: first for other, group in self._groups.items() if group in near})
-                self._groups[keys] = first
-        if keys not in self._groups:
-            self._groups[keys] = len(self._highest)
-            self._highest.append(_NOTHING)
-        group = self._groups[keys]
+            self._join_all()
+        group = self._near(keys)
         if self._logged:
-            logged = max((self._logged.get(name, _NOTHING) for name in (*keys.names, b"")), default=_NOTHING)
+            logged = max((self._logged.get(name, _NOTHING) for name in keys.names), default=_NOTHING)
             self._highest[group] = max(self._highest[group], logged)
+        if not self._is_one:
+            self._groups[keys] = group
         return group
+
+    def _near(self, keys: KeySet) -> int:
+        """The group of a new key set, made of all those that it shares a metric with."""
+        if self._is_one:
+            return 0
+        names = set(keys.names)
+        near = sorted({group for other, group in self._groups.items() if not names.isdisjoint(other.names)})
+        if not near:
+            self._highest.append(_NOTHING)
+            return len(self._highest) - 1
+        if len(near) > 1:
+            self._highest[near[0]] = max(self._highest[group] for group in near)
+            self._groups.update({other: near[0] for other, group in self._groups.items() if group in near})
+        return near[0]
+
+    def _join_all(self) -> None:
+        self._highest = [max(self._highest + list((self._logged or {}).values()))]
+        self._groups.clear()
+        self._is_one, self._logged = True, None
 
 
 def _in_order(blocks: Sequence[Rows]) -> Longs:

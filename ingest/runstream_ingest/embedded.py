@@ -20,7 +20,7 @@ from runstream_ingest.clickhouse import ClickHouseInserter, Retrying
 from runstream_ingest.corrections import Corrections
 from runstream_ingest.dead_letters import DeadLetter, DirectoryDeadLetters
 from runstream_ingest.health import Health
-from runstream_ingest.insert import Inserter
+from runstream_ingest.insert import Came, Inserter
 from runstream_ingest.ledger import DatabaseLedger, Ledger
 from runstream_ingest.metrics import Metrics
 from runstream_ingest.pipeline import PipelineSettings, build
@@ -50,16 +50,16 @@ class EmbeddedIngest:
 
     def __init__(self, database: str | Store, directory: Path) -> None:
         self.metrics, self.health = Metrics(), Health()
-        self._closing: Callable[[], None] = lambda: None
+        self._connections: list[ClickHouseInserter] = []
         self._corrections: Corrections | None = None
         self._inserter: Inserter
         self._ledger: Ledger
         if isinstance(database, str):
-            clickhouse = ClickHouseInserter(database)
-            self._closing = clickhouse.close
+            clickhouse, correcting = ClickHouseInserter(database), ClickHouseInserter(database)
+            self._connections = [clickhouse, correcting]
             self._inserter = retrying = Retrying(clickhouse, metrics=self.metrics, health=self.health)
             self._ledger = DatabaseLedger(retrying)
-            self._corrections = Corrections(clickhouse.refresh, self.metrics)
+            self._corrections = Corrections(correcting, self.metrics)
         else:
             self._inserter = self._ledger = database
         self._kept = DirectoryDeadLetters(directory / DEAD_LETTERS)
@@ -106,7 +106,8 @@ class EmbeddedIngest:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        self._closing()
+        for connection in self._connections:
+            connection.close()
 
     async def _run(self) -> None:
         while True:
@@ -119,9 +120,9 @@ class EmbeddedIngest:
 
     async def _feed(self) -> None:
         refusals = _Refusals(self._kept, self._refuse)
-        needed = self._corrections.needed if self._corrections else lambda: None
+        came: Came = self._corrections.came if self._corrections else lambda runs, flagged: None
         offsets = _Futures(self._resolve)
-        steps = build(SETTINGS, self._inserter, self._ledger, offsets, refusals, self.metrics, needed)
+        steps = build(SETTINGS, self._inserter, self._ledger, offsets, refusals, self.metrics, came)
         try:
             await self._put_all(steps)
         finally:

@@ -28,6 +28,8 @@ from runstream_ingest.records import Carried
 from runstream_ingest.step import Step
 from runstream_ingest.tables import block_of_rows
 
+Came = Callable[[set[int], set[int]], None]
+"""Told of runs whose rows are durable, and of those among them whose summaries cannot be added up."""
 log = structlog.get_logger("runstream.ingest")
 FEWEST_REFUSED = 10
 """When all of so many messages are refused, the fault is not theirs."""
@@ -62,14 +64,14 @@ class Insert:
         dead_letters: DeadLetters,
         metrics: Metrics,
         then: Step[Decoded],
-        corrections: Callable[[], None] = lambda: None,
+        came: Came = lambda runs, flagged: None,
         with_tokens: bool = True,
     ) -> None:
         self._inserter = inserter
         self._ledger = ledger
         self._offsets = offsets
         self._coverage = coverage
-        self._corrections = corrections
+        self._came = came
         self._with_tokens = with_tokens
         self._dead_letters = dead_letters
         self._metrics = metrics
@@ -120,8 +122,8 @@ class Insert:
             if (generation := self._offsets.generation(source)) is not None
         ]
         await self._ledger.settle(self._coverage.durable(messages), marks)
-        if redone or any(map(needs_correction, messages)):
-            self._corrections()
+        runs, flagged = runs_of(messages)
+        self._came(runs, flagged | {origin.run for origin, _ in redone})
         await self._then.put(item)
 
     async def _insert_whole(self, item: Carried[Decoded], blocks: dict[str, Block] | None, name: str) -> None:
@@ -187,14 +189,18 @@ class Insert:
         return letters
 
 
-def needs_correction(message: Message) -> bool:
-    """Whether `message` may make summaries wrong that were added up as it came."""
-    if isinstance(message, Frame):
-        return message.origin.attempt > 0
-    return isinstance(message, Event) and (
-        message.kind == "RunRewound"
-        or (message.kind == "RunStarted" and (message.origin is None or message.origin.attempt > 0 or message.is_fork))
-    )
+def runs_of(messages: Iterable[Message]) -> tuple[set[int], set[int]]:
+    """The runs of `messages`, and those of them whose summaries cannot be added up any more."""
+    runs: set[int] = set()
+    flagged: set[int] = set()
+    for message in messages:
+        if isinstance(message, DeadLetter) or message.origin is None:
+            continue
+        origin = message.origin
+        runs.add(origin.run)
+        if origin.attempt > 0 or (isinstance(message, Event) and message.moves):
+            flagged.add(origin.run)
+    return runs, flagged
 
 
 def _exploded_or_none(messages: Sequence[Message], redone: Redone) -> dict[str, Block] | None:
@@ -237,7 +243,9 @@ def insert_settings(block: Block, token: str) -> dict[str, Any]:
     computing the rows of `curve`, which come with it.
     """
     whole = max(block.rows, 1_048_576)
-    return {
+    # From 26.2 on `deduplicate_insert` overrides `insert_deduplicate`; older servers do not know it.
+    without = {} if token else {"deduplicate_insert": "disable"}
+    return without | {
         "insert_deduplicate": int(bool(token)),
         "insert_deduplication_token": token,
         "deduplicate_blocks_in_dependent_materialized_views": 1,

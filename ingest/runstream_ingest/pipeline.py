@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from runstream_ingest.batch import Batch
@@ -12,7 +11,7 @@ from runstream_ingest.coverage import Coverage
 from runstream_ingest.dead_letters import DeadLetterLimit, DeadLetters
 from runstream_ingest.decode import Decode
 from runstream_ingest.gate import Gate
-from runstream_ingest.insert import Insert, Inserter
+from runstream_ingest.insert import Came, Insert, Inserter
 from runstream_ingest.ledger import Ledger
 from runstream_ingest.metrics import Metrics
 from runstream_ingest.records import Record
@@ -44,11 +43,11 @@ def build(
     offsets: Offsets,
     dead_letters: DeadLetters,
     metrics: Metrics | None = None,
-    corrections: Callable[[], None] = lambda: None,
+    came: Came = lambda runs, flagged: None,
 ) -> Step[list[Record]]:
     """A chunk of records (of one partition, in order, not empty) meets the steps from the outside in.
 
-    `corrections` is called when something durable makes summaries wrong that were added up as it came.
+    `came` is told of the runs whose rows are durable.
     """
     metrics = metrics or Metrics()
     coverage = Coverage(ledger, max_writers=settings.gate_writers)
@@ -58,7 +57,7 @@ def build(
         ledger=ledger,
         offsets=offsets,
         coverage=coverage,
-        corrections=corrections,
+        came=came,
         with_tokens="tokens" not in settings.unsafe,
         dead_letters=dead_letters,
         metrics=metrics,

@@ -67,10 +67,12 @@ async def serve(settings: IngestSettings, stop: asyncio.Event | None = None) -> 
     dead_letters = KafkaDeadLetters(settings.kafka_options, metrics=metrics, health=health)
     inserter = Retrying(clickhouse, metrics=metrics, health=health)
     ledger = DatabaseLedger(inserter)
-    corrections = Corrections(clickhouse.refresh, metrics)
+    # A connection of its own: computing must not keep inserts waiting.
+    correcting_client = ClickHouseInserter(settings.clickhouse, timeout_s=settings.ingest_insert_timeout_s)
+    corrections = Corrections(correcting_client, metrics)
 
     def build(offsets: Offsets, cut: PipelineSettings = settings.pipeline) -> Steps:
-        return pipeline.build(cut, inserter, ledger, offsets, dead_letters, metrics, corrections.needed)
+        return pipeline.build(cut, inserter, ledger, offsets, dead_letters, metrics, corrections.came)
 
     recovery = Recovery(
         settings.kafka_options,
@@ -98,6 +100,7 @@ async def serve(settings: IngestSettings, stop: asyncio.Event | None = None) -> 
         finally:
             await dead_letters.close()
             clickhouse.close()
+            correcting_client.close()
     log.info("stopped")
 
 

@@ -12,15 +12,19 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
-from ingest_samples import NOW_US, RUN, Commits, Letters, control, frame, records
+from ingest_samples import NOW_US, RUN, Commits, Letters, control, frame, record, records
 
 from runstream_ingest.clickhouse import Body, ClickHouseInserter, Retrying, sorted_error, wait_after
-from runstream_ingest.errors import InsertMisconfigured, InsertRefused, InsertUnavailable
+from runstream_ingest.coverage import Coverage, Writer
+from runstream_ingest.errors import InsertMisconfigured, InsertRefused, InsertUnavailable, MarksLost
+from runstream_ingest.frames import FrameReader
 from runstream_ingest.health import Health
 from runstream_ingest.insert import insert_settings
-from runstream_ingest.ledger import DatabaseLedger
+from runstream_ingest.ledger import DatabaseLedger, Mark, Place
 from runstream_ingest.metrics import Metrics
+from runstream_ingest.native import Block
 from runstream_ingest.pipeline import PipelineSettings, build
+from runstream_ingest.records import Source
 from runstream_ingest.tables import TABLES, block_of_rows
 from runstream_storage.connection import connect
 
@@ -42,13 +46,21 @@ async def inserter(database: str) -> AsyncIterator[ClickHouseInserter]:
     made.close()
 
 
-async def ingest(inserter: Any, *values: bytes | None, start: int = 0) -> tuple[Letters, Commits]:
+@pytest.fixture
+def ledger(inserter: ClickHouseInserter) -> DatabaseLedger:
+    return DatabaseLedger(Retrying(inserter, metrics=Metrics(), health=Health()))
+
+
+async def ingest(
+    inserter: Any, *values: bytes | None, start: int = 0, metrics: Metrics | None = None, is_fresh: bool = True
+) -> tuple[Letters, Commits]:
     """Through steps of its own, as a worker that knows nothing."""
     letters, commits = Letters(), Commits()
     retrying = inserter
     if isinstance(inserter, ClickHouseInserter):
         retrying = Retrying(inserter, metrics=Metrics(), health=Health())
-    steps = build(PipelineSettings(), inserter, DatabaseLedger(retrying), commits, letters)
+    steps = build(PipelineSettings(), inserter, DatabaseLedger(retrying), commits, letters, metrics)
+    commits.is_fresh = is_fresh
     await steps.put(records(*values, start=start))
     await steps.close()
     return letters, commits
@@ -161,6 +173,62 @@ async def test_the_same_messages_again_change_nothing(client: Client, inserter: 
     assert client.query("SELECT * FROM curve ORDER BY ALL").result_rows == before
     assert client.query("SELECT n FROM v_summary").result_rows == [(2500,), (2500,)]
     assert client.query("SELECT count() FROM runs FINAL").result_rows == [(1,)]
+
+
+async def test_a_token_that_is_remembered_for_rows_that_are_gone_is_noticed(
+    client: Client, inserter: ClickHouseInserter
+) -> None:
+    metrics, values = Metrics(), [frame(rows=2000), control("RunStarted", name="r", created_us=1)]
+    await ingest(inserter, *values, metrics=metrics)
+    for table in ("points", "coverage", "runs"):
+        client.command(f"ALTER TABLE {table} DELETE WHERE 1 SETTINGS mutations_sync = 1")
+    await ingest(inserter, *values, metrics=metrics)
+    assert metrics.registry.get_sample_value("runstream_ingest_token_reuses_total") == 1
+    assert client.query("SELECT count() FROM points").result_rows == [(4000,)]
+    assert client.query("SELECT count() FROM runs").result_rows == [(1,)]
+
+
+async def test_a_batch_that_was_recovered_is_not_taken_for_one(client: Client, inserter: ClickHouseInserter) -> None:
+    metrics = Metrics()
+    for is_fresh in (True, False):
+        await ingest(inserter, frame(), metrics=metrics, is_fresh=is_fresh)
+        client.command("TRUNCATE TABLE coverage")
+    assert metrics.registry.get_sample_value("runstream_ingest_token_reuses_total") == 0
+    assert client.query("SELECT count() FROM points").result_rows == [(6,)]
+
+
+async def test_marks_move_only_from_where_they_are(client: Client, ledger: DatabaseLedger) -> None:
+    source, other = Source("t.metrics", 0), Source("t.control", 3)
+    nothing = Block(0, ())
+    with pytest.raises(MarksLost, match=r"t\.metrics-0"):
+        await ledger.settle(nothing, [Mark(source, 0, 0, 10, 5)])
+    await ledger.begin([Mark(source, 0, 0, 0, 0), Mark(other, 2, 7, 7, 0)])
+    await ledger.settle(nothing, [Mark(source, 0, 0, 10, 5), Mark(other, 2, 7, 9, 6)])
+    assert await ledger.marks([source, other]) == {source: Place(0, 10, 5), other: Place(2, 9, 6)}
+    with pytest.raises(MarksLost):
+        await ledger.settle(nothing, [Mark(source, 0, 11, 20, 5)])
+    client.command("TRUNCATE TABLE ingest_marks")
+    stretch = Coverage(ledger, max_writers=1)
+    frames = [FrameReader().read(frame(), record(frame()))]
+    await stretch.load([Writer(b"demo", uuid.UUID(RUN).int, 77)])
+    with pytest.raises(MarksLost):
+        await ledger.settle(stretch.durable(frames), [Mark(source, 0, 10, 20, 5)])
+    assert await ledger.marks([source]) == {}
+    assert client.query("SELECT count() FROM coverage").result_rows == [(0,)], "what may be untrue is not written"
+
+
+async def test_the_highest_steps_of_a_writer_come_back(inserter: ClickHouseInserter, ledger: DatabaseLedger) -> None:
+    await ingest(inserter, frame(rows=3), frame(rows=2, metrics=["x"], first_seq=3, steps=[9, 8]))
+    writer = Writer(b"demo", uuid.UUID(RUN).int, 77)
+    assert await ledger.steps([writer]) == {writer: {b"acc": 2, b"loss": 2, b"x": 9}}
+    assert await ledger.stretches([writer]) == {(writer, "metrics"): [0, 5]}
+
+
+async def test_steps_logged_again_are_noted_in_the_summary(client: Client, inserter: ClickHouseInserter) -> None:
+    await ingest(inserter, frame(rows=3))
+    await ingest(inserter, frame(rows=3, first_seq=3, steps=[3, 1, 2]), start=1)
+    rows = client.query("SELECT metric, min(redo_lo), max(redo_hi) FROM metric_summary GROUP BY metric ORDER BY metric")
+    assert rows.result_rows == [("acc", 1, 2), ("loss", 1, 2)]
 
 
 async def test_runs_of_many_months_fit_one_insert(client: Client, inserter: ClickHouseInserter) -> None:
