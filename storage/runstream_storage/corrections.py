@@ -1,4 +1,4 @@
-"""Summaries that sums cannot get right, computed from the visible points.
+"""Summaries that sums cannot get right, computed from the visible points; and rollups made anew.
 
 metric_summary is incremental: right while no logged value is hidden or replaced later. It is not for runs that were
 rewound or forked, for writers of one rank whose steps overlap, and for steps that one logged again or out of order.
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 RUNS_A_BATCH = 100
 PAIRS_A_BATCH = 1_000
 POINTS_A_BATCH = 20_000_000
+OF_RUNS = "project = {project:String} AND run_id IN {run_ids:Array(UUID)}"
 WRITE = {"insert_deduplicate": 0}  # the same rows again are no mistake: the version decides
 
 
@@ -111,14 +112,47 @@ def batches(pairs: Sequence[Pair]) -> Iterator[list[Pair]]:
 def write(client: Client, project: str, pairs: Sequence[Pair]) -> None:
     """Compute and insert the rows of `pairs`, which are all of runs that were moved, or all of runs that were not."""
     part = statement("corrections_moved" if pairs[0].run.moved else "corrections_plain")
-    parameters = {
+    parameters: dict[str, object] = {
         "project": project,
         "run_ids": [pair.run.run_id for pair in pairs],
         "metrics": [pair.metric for pair in pairs],
         "vers": [pair.ver for pair in pairs],
         "sources": sorted({source for pair in pairs for source in pair.run.sources}),
     }
+    change(client, Template(statement("corrections_write")).substitute(points=part), parameters)
+
+
+def rebuild(client: Client, *, project: str = "", run_ids: Sequence[str] = ()) -> int:
+    """Compute all rollups anew from the points, of `run_ids`, of a project, or of everything; the number of runs.
+
+    While a run is rebuilt, its summaries and curves may be short of values for some seconds. It may be written
+    meanwhile: what becomes durable before the end is in. Begun again after an error, it ends the same. Raises
+    QueryError and Unreachable.
+    """
+    done = 0
+    for of_project, batch in rows(client, "rebuild_runs", project=project, run_ids=[str(UUID(run)) for run in run_ids]):
+        _rebuild(client, of_project, batch)
+        done += len(batch)
+    return done
+
+
+def _rebuild(client: Client, project: str, run_ids: Sequence[str]) -> None:
+    scope: dict[str, object] = {"project": project, "run_ids": list(run_ids)}
+    redo = list(zip(*rows(client, "rebuild_redo", **scope), strict=True)) or [()] * 6
+    names = ("of_runs", "of_metrics", "ranks", "writers", "los", "his")
+    parameters = scope | {name: list(column) for name, column in zip(names, redo, strict=True)}
+    # They only ever merge towards more extreme values, so what is too much has to go first.
+    for table in ("metric_summary", "run_summary", "curve", "summary_exact"):
+        change(client, f"DELETE FROM {table} WHERE {OF_RUNS}", scope)  # noqa: S608 - a name of ours
+    covered = None
+    while covered != (covered := rows(client, "covered_rows", **scope)[0][0]):
+        change(client, statement("rebuild_summary"), parameters)
+        change(client, statement("rebuild_curve"), scope)
+    refresh(client, project=project, run_ids=run_ids)
+
+
+def change(client: Client, sql: str, parameters: dict[str, object]) -> None:
     try:
-        client.command(Template(statement("corrections_write")).substitute(points=part), parameters, settings=WRITE)
+        client.command(sql, parameters, settings=WRITE)
     except Exception as error:
         raise translate(error) from error

@@ -153,6 +153,64 @@ class Pen:
             is_deleted=0,
         )
 
+    def rewound(self, run_id: str, *, rank: int, attempt: int, step: int, writer: int, at_us: int = START_US) -> None:
+        ver = version(at_us, attempt=attempt, writer=writer)
+        self.insert(
+            "rewinds",
+            project=self.project,
+            run_id=run_id,
+            rank=rank,
+            attempt=attempt,
+            step=step,
+            ts_us=at_us,
+            actor="ana",
+            ver=ver,
+        )
+
+    def covered(
+        self, run_id: str, start: int, end: int, *, writer: int = 1, stream: str = "metrics", rank: int = 0
+    ) -> None:
+        self.insert(
+            "coverage",
+            project=self.project,
+            run_id=run_id,
+            writer=writer,
+            stream=stream,
+            start=start,
+            end=end,
+            attempt=0,
+            rank=rank,
+        )
+
+    def deliver(
+        self, batches: Sequence[tuple[str, Sequence[Any], Sequence[Mapping[str, Any]], Mapping[str, Any]]]
+    ) -> None:
+        """Batches as ingest writes them: run, points, their summaries, and last what is durable now."""
+        rows = [
+            [
+                self.project,
+                run_id,
+                one.metric,
+                one.rank,
+                one.step,
+                one.time_us,
+                one.value,
+                one.ver,
+                one.attempt,
+                one.writer,
+                0,
+                0,
+            ]
+            for run_id, points, _, _ in batches
+            for one in points
+        ]
+        self.client.insert("points", rows, column_names=POINT_COLUMNS)
+        summaries = [summary for _, _, of_batch, _ in batches for summary in of_batch]
+        rows = [[self.project, *summary.values()] for summary in summaries]
+        self.client.insert("metric_summary", rows, column_names=["project", *summaries[0]])
+        rows = [[self.project, run_id, *covered.values()] for run_id, _, _, covered in batches]
+        self.client.insert("coverage", rows, column_names=["project", "run_id", *batches[0][3]])
+
     def points(
         self,
         run_id: str,

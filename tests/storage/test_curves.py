@@ -190,9 +190,9 @@ def test_raw_points_stop_at_their_budget(client: Client, pen: Any, monkeypatch: 
     run_id = pen.run(0)
     for metric in ("a", "b", "c"):
         pen.points(run_id, metric, [float(value) for value in range(2_000)])
-    plans = curves_module.plan(
-        client, "vision", [run_id], ["a", "b", "c"], x="step", window=None, width_px=100, starts=[0]
-    )
+    metrics = ["a", "b", "c"]
+    found = curves_module.extents(client, "vision", [run_id], metrics, x="step", starts=[0])
+    plans = curves_module.plan(found.metrics, metrics, 1, window=None, width_px=100)
     assert sorted(plan.level for plan in plans.values()) == [0, 10, 10]
 
 

@@ -3,7 +3,7 @@
 # ruff: noqa: S608 - what is put into the text are names of ours and placeholders, never a value
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from runstream_storage.filters.columns import ATTRIBUTES
@@ -173,19 +173,27 @@ class Selection:
             name = self.bind(metric, "String")
             columns.append(f"countIf(metric = {name}) AS {alias}_has")
             columns += [f"{METRIC[aggregate].format(name)} AS {alias}_{aggregate}" for aggregate in sorted(aggregates)]
-        everything = self.bind(sorted(self._metrics), "Array(String)")
+        source = self._rows(projects, self._metrics)
+        return f"SELECT {self._keys}, {', '.join(columns)} FROM ({source}) AS s GROUP BY {self._keys}"
+
+    def _rows(self, projects: str, metrics: Iterable[str]) -> str:
+        """The rows of metric_summary, and in place of those that are wrong as sums the exact ones."""
+        everything = self.bind(sorted(metrics), "Array(String)")
+        columns = f"{self._keys}, metric, rank, writer, min, max, first, last, n"
+        where = f"WHERE project IN {projects} AND metric IN {everything}"
         return (
-            f"SELECT {self._keys}, {', '.join(columns)} FROM metric_summary AS s "
-            f"WHERE project IN {projects} AND metric IN {everything} GROUP BY {self._keys}"
+            f"SELECT {columns} FROM metric_summary {where} AND ({self._keys}, metric) NOT IN "
+            f"(SELECT {self._keys}, metric FROM summary_exact {where}) UNION ALL "
+            f"SELECT {columns.replace('rank, writer', 'toUInt32(0) AS rank, toUInt64(0) AS writer')} "
+            f"FROM summary_exact FINAL {where} AND n > 0"
         )
 
     def _count_source(self, projects: str) -> str:
         columns = []
         for metric, alias in self._counts.items():
             columns.append(f"sumIf(n, metric = {self.bind(metric, 'String')}) AS {alias}")
-        everything = self.bind(sorted(self._counts), "Array(String)")
         return (
-            f"SELECT {self._keys}, {', '.join(columns)} FROM (SELECT project, metric, run_id, max(s.n) AS n "
-            f"FROM metric_summary AS s WHERE project IN {projects} AND metric IN {everything} "
-            f"GROUP BY project, metric, run_id, rank, writer) GROUP BY {self._keys}"
+            f"SELECT {self._keys}, {', '.join(columns)} FROM (SELECT {self._keys}, metric, max(s.n) AS n "
+            f"FROM ({self._rows(projects, self._counts)}) AS s GROUP BY {self._keys}, metric, rank, writer) "
+            f"GROUP BY {self._keys}"
         )

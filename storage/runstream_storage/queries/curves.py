@@ -1,18 +1,21 @@
 """Curves: envelopes of as many stretches as a chart has pixels, for all its metrics and runs in one query.
 
 A stretch keeps the smallest and the largest value, so that no spike is ever lost. Few points are read as they are; many
-from the tiers that ingest keeps (2^10 and 2^14 steps a bucket).
+from the tiers that ingest keeps (2^10 and 2^14 steps a bucket), but for steps whose values were hidden or replaced: see
+`visible`. An ordinary run pays nothing for those.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from string import Template
 from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
 from runstream_storage.execution import rows, statement, translate
+from runstream_storage.queries import visible
 from runstream_storage.queries.results import Curve, Curves
 
 if TYPE_CHECKING:
@@ -23,7 +26,16 @@ Axis = Literal["step", "time", "relative"]
 MAX_RAW_POINTS = 200_000  # of one curve: below, points are read as they are
 MAX_RAW_TOTAL = 10_000_000  # of all curves of one call
 TIERS = (14, 10)
-BRANCHES = ("raw", "tiers", "odd")
+SKIP = "AND (run_id, metric) NOT IN arrayZip({skip_runs:Array(UUID)}, {skip_metrics:Array(String)})"
+NEWEST = {
+    False: {"ts_us": "p.ts_us", "value": "p.value", "odd": "k.odd", "newest": ""},
+    True: {
+        "ts_us": "argMin((p.ts_us, p.value, k.odd) AS point, k.depth).1",
+        "value": "argMin(point, k.depth).2",
+        "odd": "argMin(point, k.depth).3",
+        "newest": "GROUP BY k.run_id, p.metric, p.rank, p.step",
+    },
+}
 INT64_MAX = 2**63 - 1
 
 OFFSET = "transform(run_id, {run_ids:Array(UUID)}, {starts:Array(Int64)}, toInt64(0))"
@@ -59,17 +71,32 @@ def curves(
 
     x: step; time, in microseconds since 1970; or relative, in microseconds since the run's start. `window` is first and
     last x, both included. All ranks of a run make one envelope unless `rank` names one. A window that holds few points
-    gives the logged values themselves; the tiers also hold values that a resumed run wrote anew.
+    gives the logged values. Values that a rewind took back or a later one replaced are not among them; a fork
+    has its ancestors' too.
     """
     run_ids, metrics = list(dict.fromkeys(run_ids)), list(dict.fromkeys(metrics))
     if not run_ids or not metrics:
         return Curves({})
     starts = run_starts(client, project, run_ids) if x == "relative" else [0] * len(run_ids)
-    plans = plan(client, project, run_ids, metrics, x=x, window=window, width_px=max(1, width_px), starts=starts)
+    found = extents(client, project, run_ids, metrics, x=x, starts=starts)
+    careful = found.moved or any(extent.mixed for extent in found.metrics)
+    spans, moved = {}, {}
+    if careful:
+        moved = visible.sources(client, project, run_ids) if found.moved else {}
+        names = metrics if moved else [extent.metric for extent in found.metrics if extent.mixed]
+        spans = visible.spans(client, project, run_ids, names, moved)
+        if moved:
+            found = widened(found, spans, x=x, starts=dict(zip(run_ids, starts, strict=True)))
+    plans = plan(found.metrics, metrics, len(run_ids), window=window, width_px=max(1, width_px))
     if not plans:
         return Curves({})
-    metrics = list(plans)
+    wanted = visible.Visible()
+    for (run_id, metric), of_pair in spans.items():
+        # Few points of a run without rewinds are read right as they are.
+        if metric in plans and (run_id in moved or (plans[metric].level and visible.unclear(of_pair))):
+            visible.add(wanted, run_id, metric, of_pair, plans[metric].level, odd=plans[metric].odd)
     low, high = window or (-INT64_MAX, INT64_MAX)
+    metrics = list(plans)
     parameters: dict[str, object] = {
         "project": project,
         "run_ids": run_ids,
@@ -87,45 +114,123 @@ def curves(
         "rank": -1 if rank is None else rank,
         "starts": starts,
     }
-    return read(client, question(x, [name for name in BRANCHES if parameters[name]]), parameters, run_ids, plans)
+    return read(client, *question(x, parameters, wanted), run_ids, plans)
 
 
-def question(x: Axis, branches: Sequence[str]) -> str:
-    """curves.sql with the branches that are needed; a comment between them ends with its line."""
-    parts = [Template(statement(f"curve_{branch}")).substitute(AXES[x]) for branch in branches]
-    return Template(statement("curves")).substitute(AXES[x], branches="UNION ALL\n".join(parts))
+def question(x: Axis, parameters: dict[str, object], wanted: visible.Visible) -> tuple[str, dict[str, object]]:
+    """curves.sql with the branches that are needed, and its parameters. A comment between them ends with its line."""
+    of_axis = AXES[x]
+    skip = SKIP if wanted.pairs else ""
+    parts = [
+        Template(statement(f"curve_{branch}")).substitute(of_axis, skip=skip)
+        for branch in ("raw", "tiers", "odd")
+        if parameters[branch]
+    ]
+    if wanted.pairs:
+        parameters |= {
+            "skip_runs": [pair[0] for pair in wanted.pairs],
+            "skip_metrics": [pair[1] for pair in wanted.pairs],
+        }
+    for forked, columns in ((False, wanted.points), (True, wanted.forked)):
+        if columns:
+            parts.append(renamed(Template(statement("curve_visible")).substitute(of_axis, **NEWEST[forked]), forked))
+            columns = {**columns, "low_step": min(columns["los"]), "high_step": max(columns["his"])}
+            parameters |= {f"f_{name}" if forked else name: values for name, values in columns.items()}
+    if wanted.parts:
+        parts.append(Template(statement("curve_parts")).substitute(of_axis))
+        parameters |= wanted.parts
+    return Template(statement("curves")).substitute(of_axis, branches="UNION ALL\n".join(parts)), parameters
+
+
+def renamed(branch: str, forked: bool) -> str:
+    """curve_visible.sql with parameters of its own where it stands a second time."""
+    names = "of_runs|of_metrics|sources|depths|los|his|odds|cuts|low_step|high_step"
+    return re.sub(rf"\{{({names}):", r"{f_\1:", branch) if forked else branch
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How long a metric is: points of the longest run, first and last x; `mixed`: some steps may be logged twice."""
+
+    metric: str
+    points: int
+    first: int
+    last: int
+    odd: bool
+    mixed: bool
+
+
+@dataclass(frozen=True)
+class Extents:
+    metrics: list[Extent]
+    moved: bool
+    """Some of the runs were forked or rewound."""
+
+
+def extents(
+    client: Client, project: str, run_ids: Sequence[str], metrics: Sequence[str], *, x: Axis, starts: Sequence[int]
+) -> Extents:
+    """The metrics that the runs logged themselves."""
+    found = rows(client, "curve_extents", project=project, run_ids=run_ids, metrics=metrics, x=x, starts=list(starts))
+    return Extents(
+        [
+            Extent(name, most, first, last, bool(odd), bool(mixed))
+            for name, most, first, last, odd, mixed, _ in found
+            if name
+        ],
+        any(row[-1] for row in found),
+    )
+
+
+def widened(
+    found: Extents,
+    spans: Mapping[tuple[str, str], Sequence[tuple[visible.Source, visible.Span]]],
+    *,
+    x: Axis,
+    starts: Mapping[str, int],
+) -> Extents:
+    """With what forks inherit."""
+    known = {extent.metric: extent for extent in found.metrics}
+    for (run_id, metric), of_pair in spans.items():
+        points = sum(span.points for _, span in of_pair)
+        odd = any(span.odd for _, span in of_pair)
+        if x == "step":
+            first = min(span.first for _, span in of_pair)
+            last = max(min(span.last, source.upto) for source, span in of_pair)
+        else:
+            start = starts[run_id] if x == "relative" else 0
+            first = min(span.first_us for _, span in of_pair) - start
+            last = max(span.last_us for _, span in of_pair) - start
+        if (one := known.get(metric)) is not None:
+            points, odd = max(points, one.points), odd or one.odd
+            first, last = min(first, one.first), max(last, one.last)
+        known[metric] = Extent(metric, points, first, last, odd, True)
+    return Extents(list(known.values()), found.moved)
 
 
 def plan(
-    client: Client,
-    project: str,
-    run_ids: Sequence[str],
-    metrics: Sequence[str],
-    *,
-    x: Axis,
-    window: tuple[int, int] | None,
-    width_px: int,
-    starts: Sequence[int],
+    found: Sequence[Extent], metrics: Sequence[str], runs: int, *, window: tuple[int, int] | None, width_px: int
 ) -> dict[str, Plan]:
     """How to read each metric that has points in the window; the other metrics are absent.
 
     The number of points in a window is estimated from the whole curve's, as if they lay evenly.
     """
-    extents = rows(client, "curve_extents", project=project, run_ids=run_ids, metrics=metrics, x=x, starts=list(starts))
     result: dict[str, Plan] = {}
     budget = MAX_RAW_TOTAL
-    for metric, most, first_x, last_x, has_odd in sorted(extents, key=lambda row: int(row[1])):
-        first, last = (first_x, last_x) if window is None else (max(first_x, window[0]), min(last_x, window[1]))
+    for extent in sorted(found, key=lambda one: one.points):
+        first, last = extent.first, extent.last
+        if window is not None:
+            first, last = max(first, window[0]), min(last, window[1])
         if last < first:
             continue
-        share = (last - first + 1) / (last_x - first_x + 1)
-        points = int(most * share) + 1
+        share = (last - first + 1) / (extent.last - extent.first + 1)
+        points = int(extent.points * share) + 1
         level = 0 if points <= MAX_RAW_POINTS else tier(points, width_px)
-        if not level and points * len(run_ids) > budget:
+        if not level and points * runs > budget:
             level = TIERS[-1] if points > width_px else 0
-        budget -= 0 if level else points * len(run_ids)
+        budget -= 0 if level else points * runs
         width = 1 if not level and points <= 2 * width_px else max(1, -(-(last - first + 1) // width_px))
-        result[metric] = Plan(level, first, width, bool(has_odd))
+        result[extent.metric] = Plan(level, first, width, extent.odd)
     return {metric: result[metric] for metric in metrics if metric in result}
 
 

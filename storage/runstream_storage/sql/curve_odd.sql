@@ -1,5 +1,5 @@
 -- A branch of curves.sql: values that are not finite, which the tiers leave out, of the metrics in `odd`. Parameters as
--- there.
+-- there. $$skip leaves out pairs that curve_visible.sql reads.
 SELECT run_id, metric,
        intDiv($x - transform(metric, {metrics:Array(String)}, {firsts:Array(Int64)}, toInt64(0)),
               transform(metric, {metrics:Array(String)}, {widths:Array(Int64)}, toInt64(1))) AS stretch,
@@ -10,4 +10,5 @@ WHERE project = {project:String} AND run_id IN {run_ids:Array(UUID)} AND metric 
   AND NOT isFinite(value)
   AND step BETWEEN {from_step:Int64} AND {to_step:Int64} AND $x BETWEEN {from:Int64} AND {to:Int64}
   AND ({rank:Int64} < 0 OR rank = {rank:Int64})
+$skip
 GROUP BY run_id, metric, stretch

@@ -1,4 +1,5 @@
 -- A branch of curves.sql: stretches of the metrics in `tiers`, from the buckets of their level. Parameters as there.
+-- $$skip leaves out pairs that curve_visible.sql reads.
 SELECT run_id, metric,
        intDiv($x0 - transform(metric, {metrics:Array(String)}, {firsts:Array(Int64)}, toInt64(0)),
               transform(metric, {metrics:Array(String)}, {widths:Array(Int64)}, toInt64(1))) AS stretch,
@@ -11,4 +12,5 @@ WHERE project = {project:String} AND run_id IN {run_ids:Array(UUID)} AND metric 
   AND bucket BETWEEN bitShiftRight({from_step:Int64}, lvl) AND bitShiftRight({to_step:Int64}, lvl)
   AND $x1 >= {from:Int64} AND $x0 <= {to:Int64}
   AND ({rank:Int64} < 0 OR rank = {rank:Int64})
+$skip
 GROUP BY run_id, metric, stretch

@@ -1,8 +1,9 @@
 -- Curves of several metrics and runs as envelopes, in order of metric, run and x. A row is a stretch of one curve: places of
 -- the run and the metric in the lists (from 1), first and last x in the stretch, smallest and largest finite value (NaN if
 -- there is none), and how many values are NaN, +inf and -inf.
--- $$branches are those of curve_raw.sql (points, where they are few), curve_tiers.sql (where they are many) and curve_odd.sql
--- that the metrics need: planning a branch takes longer than most of them run.
+-- $$branches are those that the metrics need, because planning a branch takes longer than most of them run: curve_raw.sql
+-- (points, where they are few), curve_tiers.sql (where they are many) and curve_odd.sql; curve_visible.sql and curve_parts.sql
+-- where values were hidden or replaced. skip_runs Array(UUID), skip_metrics Array(String): the pairs that those two read.
 -- project String. run_ids Array(UUID). metrics Array(String). raw, tiers, odd Array(String): metrics by source.
 -- levels Array(UInt8): the tier of each of `metrics`. firsts, widths Array(Int64): where the grid of each of `metrics` begins,
 -- and how many units of x a stretch has. from, to Int64: window of x, inclusive. from_step, to_step Int64: the same or wider,

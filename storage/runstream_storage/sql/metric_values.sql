@@ -10,4 +10,10 @@ SELECT toString(run_id) AS run, metric, argMax(s.last.value, newest) AS last_val
        min(s.min) AS low, max(s.max) AS high
 FROM run_summary AS s
 WHERE project IN {projects:Array(String)} AND run_id IN {run_ids:Array(UUID)} AND metric IN {metrics:Array(String)}
+  AND (run_id, metric) NOT IN (SELECT run_id, metric FROM summary_exact
+                               WHERE project IN {projects:Array(String)} AND run_id IN {run_ids:Array(UUID)})
 GROUP BY run_id, metric
+UNION ALL
+SELECT toString(run_id) AS run, metric, e.last.value AS last_value, e.first.value AS first_value, e.min AS low, e.max AS high
+FROM summary_exact AS e FINAL
+WHERE project IN {projects:Array(String)} AND run_id IN {run_ids:Array(UUID)} AND metric IN {metrics:Array(String)} AND n > 0
