@@ -82,7 +82,7 @@ def test_without_its_layers_the_same_deaths_leave_rows_twice_and_answers_right(f
         killed_at(filled, database, "unsafe", point, unsafe=ALL_LAYERS)
     filled.drain(database, "unsafe", unsafe=ALL_LAYERS)
     found = filled.look(database, "unsafe")
-    assert found.duplicates >= found.distinct, "the other tests prove nothing"
+    assert found.duplicates > 0, "the other tests prove nothing"
     assert found.duplicates_after_final == 0
     assert (found.shown, found.visible, found.counted) == (found.visible, found.visible, found.logged)
 

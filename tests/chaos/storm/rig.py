@@ -14,6 +14,7 @@ from confluent_kafka.admin import AdminClient
 
 from runstream.kafka_topics import control_topic, metrics_topic
 from runstream_storage.connection import connect
+from runstream_storage.corrections import refresh
 from storm.group import Group
 from storm.jobs import Host, Job, Kind
 from storm.journal import Story
@@ -100,8 +101,9 @@ class Rig:
         assert worker.code == 0, worker.tail()
 
     def look(self, database: str, group: str) -> Findings:
-        """What the database has of it all. Corrections were computed when the worker ended, or never will be."""
+        """What the database has of it all. A worker that ended may have left corrections to its successor."""
         with closing(connect(database)) as client:
+            refresh(client)
             found = Oracle(client, PROJECT).look(self.stories)
         found.broken += look_at_topics(self.group(group), [f"{topic}.dlq" for topic in self.topics])
         return found
