@@ -52,7 +52,7 @@ class StormSettings:
     seconds: float
     every_s: float = 1.2
     """Between two blows, on average."""
-    workers: int = 2
+    workers: int = 3
     unsafe: str = ""
     """Layers that ingest is told to leave out (RUNSTREAM_INGEST_UNSAFE)."""
 
@@ -92,6 +92,7 @@ class Storm:
         self.project = "storm"
         prefix = f"storm{settings.seed}x{dice.getrandbits(20):05x}"
         self._proxy = Proxy(clickhouse.url, dice.getrandbits(32))
+        self._proxy.weather = Weather(0.1, 0.1, 0.5)
         self._direct_url = f"{clickhouse.url}/{prefix}"
         migrate(self._direct_url)
         without_merges(self._direct_url)

@@ -34,7 +34,7 @@ FAULTS = (
 
 @dataclass
 class Workers:
-    """`wanted` workers, numbered as they are started. Number 0 is never killed: its memory is watched to the end."""
+    """`wanted` workers, numbered as they are started. No blow kills the oldest: its memory is watched for long."""
 
     wanted: int
     nursery: Nursery
@@ -62,7 +62,7 @@ class Workers:
 
     @property
     def mortal(self) -> list[Child]:
-        return [child for child in self.living if child is not self.children[0]]
+        return self.living[1:]
 
     def look_after(self) -> None:
         """What a supervisor does."""
@@ -106,8 +106,8 @@ class Workers:
 
     @property
     def steady_mib(self) -> tuple[float, float]:
-        """Of the worker that was never killed: its memory a quarter of the way in, and at the end (medians)."""
-        samples = self.peaks.get(0, [])
+        """Of the worker that lived longest: its memory a quarter of the way in, and at its end (medians)."""
+        samples = max(self.peaks.values(), key=len, default=[])
         quarter = len(samples) // 4
         if not quarter:
             return 0.0, 0.0
