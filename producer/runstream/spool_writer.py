@@ -185,6 +185,8 @@ class SpoolWriter:
         if now >= self._check_at:
             self._check(now)
         if now <= self.last_us:
+            if now < self._check_at - CHECK_EVERY_US:  # the clock was set back
+                self._check(now)
             now = self.last_us + 1
         row = keys.pack(keys.start, step, now, *values)
         pos = self._pos

@@ -16,10 +16,15 @@ from typing import Any
 
 import pytest
 
-from producer.wire import Spooled, rows_of, stored
+from producer.wire import MemoryObjects, Spooled, rows_of, stored, until
 from runstream import events
+from runstream.agent import Agent
 from runstream.agent.lock import holder
+from runstream.kafka import KafkaTransport
+from runstream.kafka_options import KafkaOptions
+from runstream.messages import Message
 from runstream.objects import object_key, open_store
+from runstream.settings import Settings
 from runstream.spool import Position
 from runstream.spool_cursor import Cursor
 
@@ -231,3 +236,139 @@ def test_a_thread_can_be_the_agent(kafka: Any, topic_prefix: str, tmp_path: Path
     seqs, control = arrived(kafka.bootstrap, topic_prefix)
     assert seqs == list(range(1000))
     assert control[-1][1]["state"] == "finished"
+
+
+@pytest.mark.kafka
+def test_an_agent_that_is_stopped_for_a_while_keeps_its_place_and_others_away(
+    kafka: Any, topic_prefix: str, tmp_path: Path
+) -> None:
+    spool = Spooled(tmp_path)
+    with agent_process(tmp_path, kafka.bootstrap, topic_prefix) as agent:
+        for step in range(10_000):
+            spool.log(step, loss=1.0)
+        await_true(lambda: Cursor.load(spool.directory).position.row_seq > 0)
+        agent.send_signal(signal.SIGSTOP)
+        for step in range(10_000, 20_000):
+            spool.log(step, loss=1.0)
+        spool.finish()
+        command = [sys.executable, "-m", "runstream.agent", "--dir", str(tmp_path)]
+        env = environment(tmp_path, kafka.bootstrap, topic_prefix)
+        second = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
+        assert second.returncode == 0
+        assert f"(pid {agent.pid}) already serves" in second.stderr
+        assert spool.directory.exists()
+        agent.send_signal(signal.SIGCONT)
+        await_true(lambda: not spool.directory.exists())
+    seqs, control = arrived(kafka.bootstrap, topic_prefix)
+    assert seqs == list(range(20_000))
+    assert [event["state"] for kind, event in control if kind == "RunFinished"] == ["finished"]
+
+
+BOTH = """
+import os, signal, sys, runstream
+run = runstream.init(project="kill", settings={"agent": "external"})
+print(run.id, flush=True)
+for step in range(10_000_000):
+    run.log({"loss": step / 10})
+    if step == 60_000:
+        print("far", flush=True)
+"""
+
+
+@pytest.mark.kafka
+def test_what_is_left_when_agent_and_training_are_killed_is_sent_with_one_end(
+    kafka: Any, topic_prefix: str, tmp_path: Path
+) -> None:
+    env = environment(tmp_path, kafka.bootstrap, topic_prefix)
+    with agent_process(tmp_path, kafka.bootstrap, topic_prefix) as agent:
+        training = subprocess.Popen([sys.executable, "-c", BOTH], env=env, stdout=subprocess.PIPE, text=True)
+        assert training.stdout is not None
+        training.stdout.readline()
+        (directory,) = wait_for_spools(tmp_path)
+        await_true(lambda: Cursor.load(directory).position.row_seq > 0)
+        training.stdout.readline()
+        agent.kill()
+        training.kill()
+        training.communicate()
+    for _ in range(2):  # the first one is killed too, once it has said the end
+        with agent_process(tmp_path, kafka.bootstrap, topic_prefix):
+            await_true(lambda: Cursor.load(directory).ending or not directory.exists())
+    with agent_process(tmp_path, kafka.bootstrap, topic_prefix):
+        await_true(lambda: not directory.exists())
+    seqs, control = arrived(kafka.bootstrap, topic_prefix)
+    assert len(seqs) > 60_000
+    assert seqs == list(range(len(seqs)))
+    ends = [event for kind, event in control if kind == "RunFinished"]
+    assert {(end["state"], end["metric_seq"]) for end in ends} == {("killed", len(seqs))}
+    assert len({end["time_us"] for end in ends}) == 1, "however often it was sent, it is one end"
+
+
+def wait_for_spools(data_dir: Path) -> list[Path]:
+    found: list[Path] = []
+
+    def there() -> bool:
+        found[:] = {path.parent for path in (data_dir / "spool").glob("*/*/*.seg")}
+        return bool(found)
+
+    await_true(there)
+    return found
+
+
+@pytest.mark.kafka
+async def test_a_spool_is_kept_until_the_ingest_group_has_passed_it(
+    kafka: Any, topic_prefix: str, tmp_path: Path
+) -> None:
+    from aiokafka import AIOKafkaConsumer, TopicPartition
+
+    spool, group = Spooled(tmp_path), f"{topic_prefix}-ingest"
+    settings = Settings(
+        dir=tmp_path,
+        kafka=kafka.bootstrap,
+        topic_prefix=topic_prefix,
+        keep="clickhouse",
+        ingest_group=group,
+        client_options={"RUNSTREAM_KAFKA_PARTITIONS": "2"},
+    )
+    for step in range(1000):
+        spool.log(step, loss=1.0)
+    spool.finish()
+    stop = asyncio.Event()
+    agent = Agent(tmp_path, KafkaTransport(settings), MemoryObjects(), settings)
+    task = asyncio.create_task(agent.run(stop))
+    try:
+        await until(lambda: Cursor.load(spool.directory).finished, 60)
+        sent = Cursor.load(spool.directory).sent
+        assert set(sent) == {f"{topic_prefix}.metrics", f"{topic_prefix}.control"}
+        consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=group, enable_auto_commit=False)
+        await consumer.start()
+        partitions = {topic: TopicPartition(topic, partition) for topic, (partition, _) in sent.items()}
+        consumer.assign(list(partitions.values()))
+        for topic, (_, offset) in sent.items():
+            assert spool.directory.exists()
+            await consumer.commit({partitions[topic]: offset + 1})
+        await consumer.stop()
+        await until(lambda: not spool.directory.exists(), 60)
+    finally:
+        stop.set()
+        await task
+
+
+@pytest.mark.kafka
+async def test_the_end_of_a_partition_is_asked_for_where_an_offset_is_not_known(
+    kafka: Any, topic_prefix: str, tmp_path: Path
+) -> None:
+    from runstream.kafka_offsets import end_of
+
+    settings = Settings(
+        dir=tmp_path,
+        kafka=kafka.bootstrap,
+        topic_prefix=topic_prefix,
+        client_options={"RUNSTREAM_KAFKA_PARTITIONS": "1"},
+    )
+    transport = KafkaTransport(settings)
+    await transport.start()
+    topic = f"{topic_prefix}.metrics"
+    places = [await transport.send(Message(topic, b"k" * 36, b"v")) for _ in range(3)]
+    assert [place.offset for place in places if place is not None] == [0, 1, 2]
+    assert await end_of(KafkaOptions.from_settings(settings), topic, 0) == 3
+    await transport.close()
