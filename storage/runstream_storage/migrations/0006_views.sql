@@ -12,8 +12,9 @@
 -- hides what was inherited, too: to a child, its ancestors' attempts are earlier than any of its own.
 -- In ordinary runs a point costs no more than a look into a set, which is empty while nobody forks or rewinds.
 -- State: the end of the newest attempt's writers once all of them have ended, the worst of them; until then the age of
--- the last sign of life against the newest one that was ingested. Wall-clock time only caps it, so that one machine
--- whose clock is ahead cannot make the others look lost. Bits 6 to 55 of a version are microseconds since 2025.
+-- the last sign of life against the newest time that was ingested, so that a backlog makes no run look lost. That is the
+-- brokers' time of the newest control message, which no machine whose clock is ahead can change; without brokers it is
+-- the newest sign of life, capped by wall-clock time. Bits 6 to 55 of a version are microseconds since 2025.
 
 CREATE VIEW IF NOT EXISTS run_edits AS
 SELECT project, run_id,
@@ -68,7 +69,9 @@ LEFT JOIN
 ) AS w ON w.project = k.project AND w.run_id = k.source;
 
 CREATE VIEW IF NOT EXISTS run_states AS
-WITH (SELECT least(max(last_us), toUnixTimestamp64Micro(now64(6))) FROM liveness) AS newest_us
+WITH (SELECT max(newest_ms) * 1000 FROM ingest_marks WHERE endsWith(topic, '.control')) AS marked_us,
+     (SELECT max(last_us) FROM liveness) AS heard_us,
+     least(if(marked_us > 0, marked_us, heard_us), toUnixTimestamp64Micro(now64(6))) AS newest_us
 SELECT project, run_id, intDiv(newest, 2) AS attempt, seen_us AS last_us,
        newest % 2 = 0 AS closed,
        if(closed, toInt64(bitAnd(bitShiftRight(end_ver, 6), 1125899906842623)) + 1735689600000000, 0) AS ended_us,

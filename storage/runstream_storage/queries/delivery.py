@@ -18,7 +18,8 @@ class Gap:
     """Sequence numbers `first` to `last`, both included, of a writer and stream that are not in the database.
 
     `at_end`: they were announced, and nothing behind them has arrived. While the writer lives (`ended` is false) such
-    rows are most likely on their way.
+    rows are most likely on their way, and so they are right after its end: until what was ingested is a minute newer,
+    or ten minutes have passed (`settled`).
     """
 
     run_id: str
@@ -30,6 +31,7 @@ class Gap:
     last: int
     at_end: bool
     ended: bool
+    settled: bool = True
 
     @property
     def rows(self) -> int:
@@ -37,7 +39,7 @@ class Gap:
 
     @property
     def on_its_way(self) -> bool:
-        return self.at_end and not self.ended
+        return self.at_end and not (self.ended and self.settled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +91,8 @@ def gaps(client: Client, project: str, run_ids: Sequence[str] = (), *, limit: in
     """What is missing of `run_ids`, or of all runs of the project, the newest run first; empty: nothing is."""
     found = rows(client, "gaps", project=project, run_ids=list(run_ids), limit=limit)
     return [
-        Gap(run_id, writer, attempt, rank, stream, first, last, bool(at_end), bool(ended))
-        for run_id, writer, attempt, rank, stream, first, last, at_end, ended in found
+        Gap(run_id, writer, attempt, rank, stream, first, last, bool(at_end), bool(ended), bool(settled))
+        for run_id, writer, attempt, rank, stream, first, last, at_end, ended, settled in found
     ]
 
 
