@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ from runstream_ui.markup import chart_script, in_chart
 from runstream_ui.palette import run_colour
 from runstream_ui.scripts import script
 from runstream_ui.smoothing import debiased_ema
+
+if TYPE_CHECKING:
+    from runstream_ui.bands import Band
 
 XAxis = Literal["step", "time", "relative"]
 Doubles = npt.NDArray[np.float64]
@@ -89,22 +92,26 @@ class Panel:
         return self.styles.get(run_id) or (run_colour(run_id), "solid")
 
 
-def line_options(panel: Panel, curves: Sequence[Curve]) -> dict[str, Any]:
-    """ECharts options of a panel; user text in them is inert."""
+def line_options(panel: Panel, curves: Sequence[Curve], bands: Sequence[Band] = ()) -> dict[str, Any]:
+    """ECharts options of a panel; user text in them is inert. The styles and labels of `bands` are by their keys."""
     series: list[dict[str, Any]] = []
     for curve in curves:
         series.extend(_curve_series(panel, curve))
+    for band in bands:
+        series.extend(_band_series(panel, band))
     marks = [_mark_series(panel, curve) for curve in curves if curve.marks]
-    described = ", ".join(panel.label(curve) for curve in curves[:5])
+    drawn = [*(panel.label(curve) for curve in curves[:5]), *(panel.labels.get(band.key, "") for band in bands[:5])]
+    extents = [*(curve.extent for curve in curves)]
+    extents += [(float(band.x[0]), float(band.x[-1])) for band in bands if band.x.size]
     options = in_chart(
         {
             "animation": False,
             "aria": {
                 "enabled": True,
-                "label": {"description": f"Line chart of {panel.title} over {panel.across}: {described}"},
+                "label": {"description": f"Line chart of {panel.title} over {panel.across}: {', '.join(drawn)}"},
             },
             "grid": {"left": 8, "right": 14, "top": 10, "bottom": 6, "containLabel": True},
-            "xAxis": _x_axis(panel, curves),
+            "xAxis": _x_axis(panel, extents),
             "yAxis": [
                 {
                     "type": "log" if panel.log_y else "value",
@@ -181,6 +188,38 @@ def _curve_series(panel: Panel, curve: Curve) -> list[dict[str, Any]]:
     ]
 
 
+def _band_series(panel: Panel, band: Band) -> list[dict[str, Any]]:
+    """The interval as an area between two stacked lines, and the mean; each of its points knows the interval, for the
+    tooltip."""
+    colour, dash = panel.style(band.key)
+    mean, low, high = (_above_zero(values) if panel.log_y else values for values in (band.mean, band.low, band.high))
+    x = rounded(band.x, 13)
+    common = {
+        "type": "line",
+        "name": panel.labels.get(band.key, ""),
+        "symbol": "none",
+        "itemStyle": {"color": colour},
+        "emphasis": {"disabled": True},
+    }
+    edge = {**common, "stack": f"band-{band.key}", "stackStrategy": "all", "lineStyle": {"width": 0}}
+    values = zip(x, rounded(mean), rounded(low), rounded(high), strict=True)
+    return [
+        {**edge, "id": f"band-{band.key}", "data": [list(pair) for pair in zip(x, rounded(low), strict=True)]},
+        {
+            **edge,
+            "id": f"spread-{band.key}",
+            "data": [list(pair) for pair in zip(x, rounded(high - low), strict=True)],
+            "areaStyle": {"color": colour, "opacity": 0.18},
+        },
+        {
+            **common,
+            "id": f"mean-{band.key}",
+            "data": [list(point) for point in values],
+            "lineStyle": {"width": 2, "type": dash},
+        },
+    ]
+
+
 def _above_zero(values: Doubles) -> Doubles:
     return np.where(values > 0, values, np.nan)
 
@@ -222,7 +261,7 @@ def _mark_series(panel: Panel, curve: Curve) -> dict[str, Any]:
     }
 
 
-def _x_axis(panel: Panel, curves: Sequence[Curve]) -> dict[str, Any]:
+def _x_axis(panel: Panel, extents: Sequence[tuple[float, float]]) -> dict[str, Any]:
     """From the first to the last point, or the window; labels at round values only."""
     axis: dict[str, Any] = {
         "type": "time" if panel.x_axis == "time" else "value",
@@ -239,8 +278,8 @@ def _x_axis(panel: Panel, curves: Sequence[Curve]) -> dict[str, Any]:
         "splitNumber": 4,
     }
     low, high = panel.window or (
-        min((curve.extent[0] for curve in curves), default=0.0),
-        max((curve.extent[1] for curve in curves), default=0.0),
+        min((first for first, _ in extents), default=0.0),
+        max((last for _, last in extents), default=0.0),
     )
     if low < high:
         axis["min"], axis["max"] = low, high

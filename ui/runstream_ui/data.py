@@ -28,6 +28,7 @@ from runstream_storage.queries.results import (
     ArtifactName,
     ArtifactVersion,
     Best,
+    Group,
     Name,
     Project,
     RunHeader,
@@ -153,6 +154,11 @@ def varying_params(project: str) -> list[str]:
 def definitions(project: str, run_ids: tuple[str, ...] = ()) -> MetricDefinitions:
     """What these runs, or all runs of the project, said of their metrics with define_metric()."""
     return queries.metric_definitions(client(), project, run_ids)
+
+
+@st.cache_data(ttl=_LISTED_S, show_spinner=False, max_entries=64)
+def groups(project: str, where: str, by: str, columns: tuple[str, ...]) -> list[Group]:
+    return queries.groups(client(), [project], by, columns=columns, filter=where)
 
 
 @st.cache_data(ttl=30, show_spinner=False, max_entries=512)

@@ -3,11 +3,16 @@ function (items) {
   const esc = echarts.format.encodeHTML, num = __NUMBER__, head = __HEAD__;
   const rows = new Map();
   for (const it of items) {
+    if (it.seriesId && /^(band|spread)-/.test(it.seriesId)) continue;
     const mark = it.seriesType === 'scatter' && it.data ? it.data.name : '';
     if (!mark && (!it.data || it.data[1] === null || it.data[1] === undefined)) continue;
     const row = rows.get(it.seriesName) || {colour: it.color, low: Infinity, high: -Infinity, smooth: null, marks: ''};
     if (mark) row.marks += ' ' + mark;
     else if (it.seriesId && it.seriesId.startsWith('smooth')) row.smooth = it.data[1];
+    else if (it.seriesId && it.seriesId.startsWith('mean-')) {
+      row.smooth = it.data[1];
+      if (it.data[2] !== null && it.data[2] !== it.data[3]) { row.low = it.data[2]; row.high = it.data[3]; }
+    }
     else {
       row.low = Math.min(row.low, it.data[1]);
       row.high = Math.max(row.high, it.data[1]);

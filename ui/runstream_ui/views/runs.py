@@ -15,6 +15,7 @@ from runstream_ui import columns, data, formats, frame, urls
 from runstream_ui.columns import described
 from runstream_ui.markup import in_html
 from runstream_ui.palette import run_colour, state_colour
+from runstream_ui.views import groups
 from runstream_ui.widgets import empty
 from runstream_ui.widgets.filter_bar import filter_input, offer_completions, show_error
 from runstream_ui.widgets.metric_sections import metric_sections
@@ -43,8 +44,12 @@ def page() -> None:
     chosen = columns.of_page(project, names)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="filter-row"):
         text = filter_input()
+        by = groups.chooser(names)
         columns.chooser(names, chosen)
     offer_completions(project, text)
+    if by:
+        groups.groups(project, text, by, chosen)
+        return
     _runs(project, text, chosen)
     _charts(project)
 

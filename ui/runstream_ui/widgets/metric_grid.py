@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import streamlit as st
 
 from runstream_storage.queries import MetricDefinitions
 from runstream_storage.queries.results import RunRow
 from runstream_ui import data
+from runstream_ui.bands import RunGroup, mean_band
 from runstream_ui.charts import ZOOM_EVENTS, Curve, Panel, XAxis, line_options
 from runstream_ui.formats import middle_cut, unique_labels
 from runstream_ui.markup import in_html
@@ -25,6 +27,8 @@ X_AXES: tuple[XAxis, ...] = ("step", "time", "relative")
 _HEIGHT_PX = 210
 # Half the width of a plot: each stretch is drawn as its lowest and its highest value.
 _STRETCHES = 210
+# A mean is drawn at 200 places.
+_GROUP_STRETCHES = 100
 _MIN_WIDTH_PX = 340
 _DEFINED = "as defined"
 NOT_DEFINED = MetricDefinitions()
@@ -39,6 +43,7 @@ class View:
     smoothing: float = 0.0
     definitions: MetricDefinitions = NOT_DEFINED
     earlier: bool = False
+    groups: tuple[RunGroup, ...] = ()
 
     def against(self, metric: str, known: Collection[str]) -> str:
         """The metric that `metric` is drawn against; empty: the x axis as it is."""
@@ -46,7 +51,7 @@ class View:
         return against if against != metric and against in known else ""
 
 
-def view_controls(definitions: MetricDefinitions, *, earlier: bool) -> View:
+def view_controls(definitions: MetricDefinitions, *, earlier: bool, groups: Sequence[RunGroup]) -> View:
     """X axis, smoothing, log scale and, where `earlier` attempts can be seen, whether to; kept in the URL. Where
     define_metric() named another metric to draw against, that is the first choice of an x axis."""
     defined = any(entry.x_axis for entry in definitions.all)
@@ -85,6 +90,7 @@ def view_controls(definitions: MetricDefinitions, *, earlier: bool) -> View:
         smoothing=smoothing,
         definitions=definitions if x_axis == _DEFINED else NOT_DEFINED,
         earlier=shown,
+        groups=tuple(groups),
     )
 
 
@@ -92,58 +98,64 @@ def metric_grid(
     project: str, runs: Sequence[RunRow], metrics: Sequence[str], view: View, *, key: str, live: bool
 ) -> None:
     """One chart a metric. Curves with one x axis come in one query; a zoomed chart asks for its own."""
-    run_ids = tuple(run.run_id for run in runs)
-    known = {summary.metric for summary in data.summaries(project, run_ids)}
+    of = _Drawn(project, tuple(run.run_id for run in runs), view.earlier, live, view.groups)
+    known = {summary.metric for summary in data.summaries(project, of.run_ids)}
     by_axis: dict[str, list[str]] = {}
     for metric in metrics:
         by_axis.setdefault(view.against(metric, known), []).append(metric)
     curves: dict[str, list[Curve]] = {}
     for against, members in by_axis.items():
-        curves |= _curves(project, run_ids, members, view.x_axis, against, view.earlier, live, None)
-    labels = unique_labels({run.run_id: run.name for run in runs})
-    styles = line_styles(run_ids)
+        curves |= _curves(of, members, view.x_axis, against, None)
+    labels = {group.name: group.name for group in of.groups} or unique_labels({run.run_id: run.name for run in runs})
+    styles = {group.name: (group.colour, "solid") for group in of.groups} or line_styles(of.run_ids)
     with st.grid(3, min_column_width=_MIN_WIDTH_PX, gap="small", key=f"grid-{key}") as grid:
         for metric in metrics:
             against = view.against(metric, known)
             panel = Panel(metric, view.x_axis, against, view.log_y, view.smoothing, None, styles, labels)
             with grid.cell():
-                _chart(project, run_ids, panel, curves.get(metric, []), f"{key}:{metric}", view.earlier, live)
+                _chart(of, panel, curves.get(metric, []), f"{key}:{metric}")
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """Whose curves a grid shows: of runs, or of `groups` of them."""
+
+    project: str
+    run_ids: tuple[str, ...]
+    earlier: bool
+    live: bool
+    groups: tuple[RunGroup, ...]
 
 
 def _curves(
-    project: str,
-    run_ids: tuple[str, ...],
-    metrics: Sequence[str],
-    x_axis: XAxis,
-    against: str,
-    earlier: bool,
-    live: bool,
-    window: tuple[float, float] | None,
+    of: _Drawn, metrics: Sequence[str], x_axis: XAxis, against: str, window: tuple[float, float] | None
 ) -> dict[str, list[Curve]]:
-    """Curves by metric; of one run, with what `earlier` attempts logged, which has steps and times only."""
-    asked = tuple(metrics)
+    """Curves by metric; of one run, with what earlier attempts logged, which has steps and times only."""
+    asked, pixels = tuple(metrics), _GROUP_STRETCHES if of.groups else _STRETCHES
     if against:
-        return data.curves_against(project, run_ids, asked, against, pixels=_STRETCHES, live=live, window=window)
-    found = data.curves(project, run_ids, asked, x_axis=x_axis, pixels=_STRETCHES, live=live, window=window)
-    if earlier and len(run_ids) == 1:
-        hidden = data.hidden_curves(project, run_ids[0], asked, x_axis=x_axis, pixels=_STRETCHES, window=window)
+        return data.curves_against(of.project, of.run_ids, asked, against, pixels=pixels, live=of.live, window=window)
+    found = data.curves(of.project, of.run_ids, asked, x_axis=x_axis, pixels=pixels, live=of.live, window=window)
+    if of.earlier and len(of.run_ids) == 1:
+        hidden = data.hidden_curves(of.project, of.run_ids[0], asked, x_axis=x_axis, pixels=pixels, window=window)
         found = {metric: [*hidden.get(metric, []), *found.get(metric, [])] for metric in asked}
     return found
 
 
+def _options(of: _Drawn, panel: Panel, curves: Sequence[Curve]) -> dict[str, Any]:
+    if not of.groups:
+        return line_options(panel, curves)
+    bands = [
+        mean_band(group.name, [curve for curve in curves if curve.run_id in group.run_ids], panel.smoothing)
+        for group in of.groups
+    ]
+    return line_options(panel, [], bands)
+
+
 @st.fragment
 @guarded
-def _chart(
-    project: str,
-    run_ids: tuple[str, ...],
-    panel: Panel,
-    curves: Sequence[Curve],
-    key: str,
-    earlier: bool,
-    live: bool,
-) -> None:
+def _chart(of: _Drawn, panel: Panel, curves: Sequence[Curve], key: str) -> None:
     windows = st.session_state.setdefault("zoom", {})
-    window_key = (project, key, panel.across)
+    window_key = (of.project, key, panel.across)
     chart_key = f"chart:{key}"
 
     def zoomed() -> None:
@@ -158,7 +170,7 @@ def _chart(
 
     window = windows.get(window_key)
     if window is not None:
-        found = _curves(project, run_ids, [panel.title], panel.x_axis, panel.against, earlier, live, window)
+        found = _curves(of, [panel.title], panel.x_axis, panel.against, window)
         curves = found.get(panel.title, [])
         panel = replace(panel, window=window)
     hints = [f"over {in_html(middle_cut(panel.against, 24))}"] if panel.against else []
@@ -168,16 +180,16 @@ def _chart(
     st.html(
         f'<div class="rs-chart-title" title="{in_html(panel.title)}">{in_html(middle_cut(panel.title, 44))}{hint}</div>'
     )
-    echart(line_options(panel, curves), height_px=_HEIGHT_PX, key=chart_key, events=ZOOM_EVENTS, on_change=zoomed)
+    echart(_options(of, panel, curves), height_px=_HEIGHT_PX, key=chart_key, events=ZOOM_EVENTS, on_change=zoomed)
 
 
-def legend(runs: Sequence[RunRow]) -> None:
-    """The runs of the charts below, in their colours and dashes."""
-    styles = line_styles([run.run_id for run in runs])
-    labels = unique_labels({run.run_id: run.name for run in runs})
+def legend(runs: Sequence[RunRow], groups: Sequence[RunGroup]) -> None:
+    """What the charts below show, runs or groups of them, in their colours and dashes."""
+    labels = {group.name: group.name for group in groups} or unique_labels({run.run_id: run.name for run in runs})
+    styles = {group.name: (group.colour, "solid") for group in groups} or line_styles(list(labels))
     parts = []
-    for run_id, name in labels.items():
-        colour, dash = styles[run_id]
+    for key, name in labels.items():
+        colour, dash = styles[key]
         mark = f'<i class="rs-dash" style="border-top:3px {dash} {colour}"></i>'
         parts.append(f'<span title="{in_html(name)}">{mark}{in_html(middle_cut(name, 40))}</span>')
     st.html(f'<div class="rs-legend">{"".join(parts)}</div>')

@@ -9,6 +9,7 @@ import streamlit as st
 from runstream_storage.queries import MetricDefinitions
 from runstream_storage.queries.results import RunRow
 from runstream_ui import data, formats, urls
+from runstream_ui.bands import RunGroup
 from runstream_ui.columns import decisive_first, is_decisive
 from runstream_ui.markup import in_markdown
 from runstream_ui.widgets.empty import guarded
@@ -25,13 +26,21 @@ _REFRESH_S = 4
 
 
 def metric_sections(
-    project: str, runs: Sequence[RunRow], *, key: str, overlay: bool = False, earlier: bool = False
+    project: str,
+    runs: Sequence[RunRow],
+    *,
+    key: str,
+    overlay: bool = False,
+    earlier: bool = False,
+    groups: Sequence[RunGroup] = (),
 ) -> None:
     """Charts of `runs`, all in each chart; runs that go on are followed. With `overlay`, metrics are picked from a list
     (none picked: all), and a legend names the runs. `earlier`: of a single run that was started more than once, what
-    its earlier attempts logged can be seen."""
+    its earlier attempts logged can be seen. `groups` are drawn as a mean with its interval each."""
     follow = _REFRESH_S if data.is_live(runs) else None
-    st.fragment(guarded(_sections), run_every=follow, key=f"sections-{key}")(project, runs, key, overlay, earlier)
+    st.fragment(guarded(_sections), run_every=follow, key=f"sections-{key}")(
+        project, runs, key, overlay, earlier, groups
+    )
 
 
 def by_section(metrics: Sequence[str]) -> dict[str, list[str]]:
@@ -57,7 +66,9 @@ def _order(prefix: str, members: Sequence[str]) -> tuple[int, str]:
     return (1 + _FIRST.index(prefix) if prefix in _FIRST else 11, prefix)
 
 
-def _sections(project: str, runs: Sequence[RunRow], key: str, overlay: bool, earlier: bool) -> None:
+def _sections(
+    project: str, runs: Sequence[RunRow], key: str, overlay: bool, earlier: bool, groups: Sequence[RunGroup]
+) -> None:
     run_ids = tuple(run.run_id for run in runs)
     definitions = data.definitions(project, run_ids)
     found = sorted({summary.metric for summary in data.summaries(project, run_ids)})
@@ -66,12 +77,12 @@ def _sections(project: str, runs: Sequence[RunRow], key: str, overlay: bool, ear
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key=f"{key}-metric-row"):
         shown = _picked(found, definitions) if overlay else _searched(found, definitions)
-        view = view_controls(definitions, earlier=earlier)
+        view = view_controls(definitions, earlier=earlier, groups=groups)
     if not shown:
         st.markdown(f"No metric has that in its name; there are {formats.plural(len(found), 'metric')}.")
         return
     if overlay:
-        legend(runs)
+        legend(runs, groups)
     if len(shown) <= _FLAT:
         flat = [name for members in by_section(shown).values() for name in members]
         metric_grid(project, runs, decisive_first(flat), view, key=f"{key}-all", live=data.is_live(runs))
