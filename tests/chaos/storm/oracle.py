@@ -72,6 +72,7 @@ FULL JOIN
 ) AS b USING (run_id, metric, rank, lvl, bucket)
 WHERE a.stored != b.computed
 """
+GAPS = "SELECT count(), sum(rows) FROM v_gaps WHERE project = {project:String}"
 REWINDS = "SELECT DISTINCT toString(run_id), rank, attempt FROM rewinds WHERE project = {project:String}"
 
 
@@ -139,6 +140,9 @@ class Oracle:
         for story in stories:
             if story.dropped:
                 say(f"{story.path.name}: log() dropped {story.dropped} rows")
+        gaps, missing = self._ask(GAPS)[0]
+        if gaps:
+            say(f"v_gaps lists {gaps} gaps with {missing} rows")
         self._look_at_coverage(stretches, runs, say)
         self._look_at_counts(runs, found)
         for what, question in {"run_summary": ROLLUP_BY_RUN, "curve": TIERS}.items():
