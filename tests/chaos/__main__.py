@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import tempfile
+import traceback
 from contextlib import closing
 from pathlib import Path
 
@@ -47,11 +48,17 @@ def main() -> int:
                 continue
             print(f"-- {mode}", flush=True)
             settings = StormSettings(given.seed, minutes * 60, given.every, unsafe=unsafe)
-            after = one(settings, place / f"arm-{number}")
+            try:
+                after = one(settings, place / f"arm-{number}")
+            except Exception as error:
+                traceback.print_exc()
+                failures.append(f"{mode}: {error!r}")
+                continue
             outcomes.append((mode, after))
             print(account(after), flush=True)
             failures += [f"{mode}: {text}" for text in judged(after)]
-    print(f"\n{table(outcomes)}\n\n{account(outcomes[-1][1])}\n{machine()}\n`{command}`")
+    accounts = "\n".join(f"{mode}: {account(after)}" for mode, after in outcomes)
+    print(f"\n{table(outcomes)}\n\n{accounts}\n{machine()}\n`{command}`")
     if failures:
         print("\nNOT HELD\n" + "\n".join(failures) + f"\nAgain: {command}", file=sys.stderr)
     return 1 if failures else 0

@@ -71,6 +71,8 @@ class Group:
                     raise
             return
         places = [TopicPartition(topic, partition, 0) for topic, partition in self.ends(self.topics)]
+        if not places:
+            return  # no topic yet
         wanted = [ConsumerGroupTopicPartitions(self.name, places)]
         moved = admin.alter_consumer_group_offsets(wanted, request_timeout=TIMEOUT_S)[self.name].result()
         for place in moved.topic_partitions:
