@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import runstream
-from runstream.identity import run_id_of
+from runstream.identity import new_run_id, run_id_of
 from runstream.spool import delete_spool
 
 
@@ -123,3 +123,75 @@ def test_the_database_knows_what_other_hosts_wrote(database: str, monkeypatch: p
     assert (run.attempt, run.step) == (4, 100)
     with pytest.raises(runstream.RunExistsError):
         runstream.init(project="p", id="mine", resume="never", settings={"clickhouse": database})
+
+
+def known_in(database: str, run_id: object, project: str, *, attempt: int = 0, state: str = "killed") -> None:
+    """A run of another host."""
+    from runstream_storage.connection import connect
+
+    client = connect(database)
+    client.command(
+        "INSERT INTO runs (project, run_id, external_id, created_us, name, ver, keep) "
+        f"VALUES ('{project}', '{run_id}', 'mine', 1700000000000000, 'n', 1, 1)"
+    )
+    ended = f"(7, '{state}', 1, '', 1)" if state else "(0, '', 0, '', -1)"
+    client.command(
+        "INSERT INTO liveness (project, run_id, writer, attempt, last_us, metric_seq, terminal) "
+        f"VALUES ('{project}', '{run_id}', 5, {attempt}, toUnixTimestamp64Micro(now64(6)), 1, {ended})"
+    )
+    client.close()
+
+
+@pytest.mark.clickhouse
+def test_a_fork_is_looked_up_in_the_database(database: str) -> None:
+    parent, settings = new_run_id(), {"clickhouse": database}
+    with pytest.raises(runstream.RunNotFoundError, match="cannot be forked"):
+        runstream.fork(str(parent), 3, settings=settings)
+    known_in(database, parent, "theirs")
+    child = runstream.fork(str(parent), 3, settings=settings)
+    assert (child.project, child.step) == ("theirs", 4)
+    with pytest.raises(runstream.SettingsError, match="'theirs'"):
+        runstream.fork(str(parent), 3, project="mine", settings=settings)
+
+
+@pytest.mark.clickhouse
+def test_a_resume_from_a_checkpoint_asks_the_database(database: str) -> None:
+    run_id, settings = new_run_id(), {"clickhouse": database}
+    known_in(database, run_id, "default", attempt=4)
+    run = runstream.init(id=str(run_id), rewind_to=10, settings=settings)
+    assert (run.attempt, run.step) == (5, 11)
+    fresh = runstream.init(id="fresh", rewind_to=10, settings=settings)
+    assert (fresh.attempt, fresh.step) == (0, 11), "the database says that there was none"
+
+
+@pytest.mark.clickhouse
+def test_ranks_join_what_the_database_says_is_running_and_rank_0_begins_anew(database: str) -> None:
+    run_id, settings = new_run_id(), {"clickhouse": database}
+    known_in(database, run_id, "default", attempt=2, state="")
+    for rank, attempt in ((1, 2), (0, 3)):
+        run = runstream.init(id=str(run_id), resume="must", settings={**settings, "rank": rank})
+        assert (run.rank, run.attempt) == (rank, attempt)
+        run.finish()
+
+
+@pytest.mark.clickhouse
+@pytest.mark.parametrize("resume", [None, "allow", "never"])
+def test_what_nobody_knows_is_new(database: str, resume: str | None) -> None:
+    run = runstream.init(id="new", resume=resume, settings={"clickhouse": database})
+    assert (run.attempt, run.step) == (0, 0)
+
+
+@pytest.mark.parametrize("resume", [None, "allow", "never"])
+def test_what_nobody_can_be_asked_about_is_new(resume: str | None) -> None:
+    run = runstream.init(id="new", resume=resume, settings={"clickhouse": "http://127.0.0.1:9/x"})
+    assert (run.attempt, run.step) == (0, 0)
+
+
+@pytest.mark.parametrize("resume", ["allow", "must", None])
+def test_what_this_host_knows_stands_in_for_a_database_that_is_away(resume: str | None) -> None:
+    first = runstream.init(id="mine")
+    for _ in range(5):
+        first.log({"a": 1})
+    first.finish()
+    run = runstream.init(id="mine", resume=resume, settings={"clickhouse": "http://127.0.0.1:9/x"})
+    assert (run.attempt, run.step) == (1, 5)
