@@ -56,22 +56,20 @@ class Known:
 class Span(NamedTuple):
     """The sequence numbers `start` to `end` - 1 of a writer's stream, which a message holds."""
 
+    writer: Writer
     origin: Origin
     stream: str
     start: int
     end: int
 
-    @property
-    def writer(self) -> Writer:
-        return Writer(*self.origin[:3])
-
 
 def span(message: Message) -> Span | None:
     """What `message` holds of its writer's sequence; None: it is outside of any."""
     if isinstance(message, Frame):
-        return Span(message.origin, METRICS, message.first_seq, message.first_seq + message.rows)
+        origin, first = message.origin, message.first_seq
+        return Span(Writer(*origin[:3]), origin, METRICS, first, first + message.rows)
     if isinstance(message, Event) and message.seq >= 0 and message.origin is not None:
-        return Span(message.origin, CONTROL, message.seq, message.seq + 1)
+        return Span(Writer(*message.origin[:3]), message.origin, CONTROL, message.seq, message.seq + 1)
     return None
 
 
@@ -124,6 +122,7 @@ class Coverage:
                 met.setdefault((found.writer, found.stream), []).append(found)
         rows = {}
         for (writer, stream), spans in met.items():
+            key = _key(writer)
             known = self._known.get(writer)
             # A writer that was forgotten since: its own numbers are true, and the table joins them with the others.
             held = known.durable[stream] if known else []
@@ -132,7 +131,7 @@ class Coverage:
             attempt, rank = max(s.origin.attempt for s in spans), max(s.origin.rank for s in spans)
             for one in spans:
                 start, end = stretches.around(held, one.start)
-                rows[writer, stream, start] = (*_key(writer), stream, start, end, attempt, rank)
+                rows[writer, stream, start] = (*key, stream, start, end, attempt, rank)
             del held[: max(0, len(held) - MAX_NUMBERS)]
         return block_of_rows("coverage", list(rows.values())) if rows else Block(0, ())
 

@@ -107,13 +107,16 @@ class Insert:
 
     async def _run(self, item: Carried[Decoded], blocks: dict[str, Block] | None) -> None:
         messages, redone = item.value.messages, item.value.redone
+        name, probe = item.value.name(item.ranges), None
         if messages:
-            name = item.value.name(item.ranges)
             await faults.reach("before_intent")
             await self._offsets.intend(item.ranges, name)
             await faults.reach("after_intent")
             try:
-                await self._insert_whole(item, blocks, name)
+                blocks = _exploded(messages, redone) if blocks is None else blocks
+                await self._insert(blocks, name)
+                if "points" in blocks and self._with_tokens and self._offsets.is_fresh:
+                    probe = probe_of(blocks["points"])
             except InsertRefused as error:
                 messages = await self._without_refused(messages, redone, error)
         marks = [
@@ -121,25 +124,21 @@ class Insert:
             for source, one in item.ranges.items()
             if (generation := self._offsets.generation(source)) is not None
         ]
-        await self._ledger.settle(self._coverage.durable(messages), marks)
+        coverage = self._coverage.durable(messages)
+        if not await self._ledger.settle(coverage, marks, probe):
+            assert blocks is not None
+            await self._insert_anew(item, blocks, name)
+            await self._ledger.settle(coverage, marks)
         runs, flagged = runs_of(messages)
         self._came(runs, flagged | {origin.run for origin, _ in redone})
         await self._then.put(item)
 
-    async def _insert_whole(self, item: Carried[Decoded], blocks: dict[str, Block] | None, name: str) -> None:
-        """Inserts the batch as `name`. Raises InsertRefused when a message of it cannot be inserted."""
-        blocks = _exploded(item.value.messages, item.value.redone) if blocks is None else blocks
-        await self._insert(blocks, name)
-        points = blocks.get("points")
-        if (
-            points is None
-            or not (self._with_tokens and self._offsets.is_fresh)
-            or await self._ledger.is_there(probe_of(points))
-        ):
-            return
-        # The server took the name for one that it remembers, and dropped the rows without a word. That this is so, and
-        # not the work of one who recovered the batch while this process slept, is known when the group still lets us
-        # announce it.
+    async def _insert_anew(self, item: Carried[Decoded], blocks: dict[str, Block], name: str) -> None:
+        """The server took `name` for one that it remembers of other rows, and dropped these without a word.
+
+        That this is so, and not the work of one who recovered the batch while this process slept, is known when the
+        group still lets us announce it.
+        """
         await self._offsets.intend(item.ranges, name)
         self._metrics.token_reuses.inc()
         log.error("an insert met a token that is remembered for other rows; it is inserted again", token=name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID
@@ -122,9 +123,7 @@ class Ledger(Protocol):
 
     async def steps(self, writers: Collection[Writer]) -> Mapping[Writer, Mapping[bytes, int]]: ...
 
-    async def is_there(self, probe: Probe) -> bool: ...
-
-    async def settle(self, coverage: Block, marks: Sequence[Mark]) -> None: ...
+    async def settle(self, coverage: Block, marks: Sequence[Mark], probe: Probe | None = None) -> bool: ...
 
 
 class DatabaseLedger:
@@ -164,35 +163,49 @@ class DatabaseLedger:
         values = [(*_key(mark), mark.end) for mark in marks]
         await self._database.again("ingest_marks", lambda db: db.command(BEGIN, {"marks": values}))
 
-    async def is_there(self, probe: Probe) -> bool:
-        """Whether `points` has the point."""
-        rows = await self._database.again("points", lambda db: db.query(THERE, probe))
-        return bool(rows[0][0])
+    async def settle(self, coverage: Block, marks: Sequence[Mark], probe: Probe | None = None) -> bool:
+        """Writes what became durable, after it did. False, and nothing is written, when the point `probe` is not there.
 
-    async def settle(self, coverage: Block, marks: Sequence[Mark]) -> None:
-        """Writes what became durable, after it did.
-
-        Raises MarksLost, and has written no coverage, when the database lost rows since the batches before: what the
+        Raises MarksLost, and has written nothing, when the database lost rows since the batches before: what the
         stretches would then claim is not true any more.
         """
-        await self._database.again("coverage", lambda db: self._settle(db, coverage, marks))
+        return await self._database.again("coverage", lambda db: self._settle(db, coverage, marks, probe))
 
-    async def _settle(self, database: Database, coverage: Block, marks: Sequence[Mark]) -> None:
+    async def _settle(self, database: Database, coverage: Block, marks: Sequence[Mark], probe: Probe | None) -> bool:
         keys = [_key(mark) for mark in marks]
         starts = [(*_key(mark), mark.start) for mark in marks]
-        if marks:
-            rows = await database.query(INTACT, {"marks": keys, "starts": starts})
-            if rows[0][0] < len(marks):
-                raise MarksLost([f"{mark.source.topic}-{mark.source.partition}" for mark in marks])
+        there, intact = await asyncio.gather(
+            _count(database, THERE, probe) if probe else _nothing(1),
+            _count(database, INTACT, {"marks": keys, "starts": starts}) if marks else _nothing(0),
+        )
+        if intact < len(marks):
+            raise MarksLost([f"{mark.source.topic}-{mark.source.partition}" for mark in marks])
+        if not there:
+            return False
+        # Both or one of them: an intent that is still there has them written again.
+        values = [(*_key(mark), mark.start, mark.end, mark.newest_ms) for mark in marks]
+        advance = {"marks": values, "keys": keys, "starts": starts}
+        writes = []
         if coverage.rows:
-            await faults.reach("before_insert.coverage")
-            await database.insert("coverage", coverage, "")
-            await faults.reach("after_insert.coverage")
+            writes.append(_reaching("coverage", lambda: database.insert("coverage", coverage, "")))
         if marks:
-            await faults.reach("before_insert.ingest_marks")
-            values = [(*_key(mark), mark.start, mark.end, mark.newest_ms) for mark in marks]
-            await database.command(ADVANCE, {"marks": values, "keys": keys, "starts": starts})
-            await faults.reach("after_insert.ingest_marks")
+            writes.append(_reaching("ingest_marks", lambda: database.command(ADVANCE, advance)))
+        await asyncio.gather(*writes)
+        return True
+
+
+async def _count(database: Database, sql: str, parameters: Mapping[str, Any]) -> int:
+    return int((await database.query(sql, parameters))[0][0])
+
+
+async def _nothing(value: int) -> int:
+    return value
+
+
+async def _reaching(table: str, write: Callable[[], Awaitable[None]]) -> None:
+    await faults.reach(f"before_insert.{table}")
+    await write()
+    await faults.reach(f"after_insert.{table}")
 
 
 def probe_of(points: Block) -> Probe:

@@ -135,16 +135,16 @@ class Tables:
     async def steps(self, writers: Collection[Writer]) -> dict[Writer, dict[bytes, int]]:
         return {writer: self.highest[writer] for writer in writers if writer in self.highest}
 
-    async def is_there(self, probe: Probe) -> bool:
-        return not self.is_lost
-
-    async def settle(self, coverage: Block, marks: Sequence[Mark]) -> None:
+    async def settle(self, coverage: Block, marks: Sequence[Mark], probe: Probe | None = None) -> bool:
+        if probe and self.is_lost:
+            return False
         if coverage.rows:
             columns = [data for _, _, data in coverage.columns]
             for project, run, writer, stream, start, end, _, _ in zip(*columns, strict=True):
                 held = self.held.setdefault((Writer(project.encode(), run, writer), stream), [])
                 stretches.add(held, start, end)
         self.marks += marks
+        return True
 
     def rows(self, table: str) -> int:
         return sum(block.rows for name, block, _ in self.blocks if name == table)
