@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from storm.blows import WEIGHTS, schedule
-from storm.report import account, broken, table
+from storm.report import account, judged, table
 from storm.storm import Storm, StormSettings
 
 from runstream_deploy.dev import ClickHouseService, KafkaService
@@ -24,7 +24,7 @@ def seed() -> int:
 
 
 @pytest.mark.real
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(600)
 def test_after_a_storm_every_answer_is_what_the_trainers_logged_and_no_row_is_stored_twice(
     private_kafka: KafkaService, private_clickhouse: ClickHouseService, tmp_path: Path
 ) -> None:
@@ -33,8 +33,7 @@ def test_after_a_storm_every_answer_is_what_the_trainers_logged_and_no_row_is_st
     with closing(Storm(settings, private_kafka, private_clickhouse, tmp_path / "storm")) as storm:
         after = storm.run()
     print(f"{table([('all layers', after)])}\n{account(after)}")
-    assert not after.findings.broken, broken(after)
-    assert after.findings.duplicates == 0
+    assert judged(after) == []
     assert after.findings.logged > 0
 
 

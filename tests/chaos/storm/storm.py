@@ -26,7 +26,7 @@ from storm.proxy import Proxy, Weather
 from storm.spools import keep_copy, tear
 from storm.workers import Workers
 
-CALM_S = 120.0
+CALM_S = 180.0
 """For everything to arrive once nothing is broken any more; only a pipeline that is stuck needs so long."""
 MOST_FALLEN = 5
 """Workers that end by themselves, before it is no use to wait."""
