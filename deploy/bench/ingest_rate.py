@@ -37,6 +37,7 @@ BLOCK_ROWS = IngestSettings.model_fields["ingest_batch_rows"].default
 LIMIT_S = 400
 WINDOW_S = 10.0
 
+ACTIVE_PARTS = "SELECT count() FROM system.parts WHERE active AND database = currentDatabase() AND table = 'points'"
 BAR_RATE, BAR_SHARE, BAR_MIB, BAR_SLOPE = 3e6, 0.6, 512, 20
 
 
@@ -69,6 +70,11 @@ def measure(kafka_bootstrap: str, clickhouse_url: str, points: int = POINTS) -> 
             f"{1e6 * drained.busy_s / sent.points:.2f} us/point",
             f"{100 * drained.busy_s / drained.seconds:.0f} % of a core",
         ),
+        (
+            "parts of `points` right after it",
+            f"{drained.parts}",
+            "what merging, which yields to inserts, has left to do; ClickHouse slows inserts down from 1,000 on",
+        ),
         ("memory of the worker, highest", f"{memory.peak_mib:.0f} MiB", at_most(memory.peak_mib, BAR_MIB, "512 MiB")),
         (
             "memory of the worker, growth",
@@ -85,6 +91,7 @@ class Drained:
         self.memory = memory
         self.seconds = 0.0
         self.busy_s = 0.0
+        self.parts = 0
         self.counts: list[tuple[float, int]] = []
         """(seconds, points that can be queried)."""
 
@@ -108,11 +115,12 @@ def drain(bootstrap: str, url: str, prefix: str, sent: Sent) -> Drained:
             while found < sent.points:
                 if process.poll() is not None or time.monotonic() - began > LIMIT_S:
                     raise RuntimeError(f"The worker ended or hung after {found} of {sent.points} points.")
-                time.sleep(0.05)
+                time.sleep(0.2)
                 found = int(str(client.command("SELECT count() FROM points")))
                 drained.counts.append((time.monotonic() - began, found))
             drained.seconds = time.monotonic() - began
         drained.busy_s = cpu_seconds(process.pid) - busy
+        drained.parts = int(str(client.command(ACTIVE_PARTS)))
         check(client, sent)
     return drained
 

@@ -57,6 +57,7 @@ _CONFIG = """\
   <user_directories><users_xml><path>users.xml</path></users_xml></user_directories>
   <max_server_memory_usage>6000000000</max_server_memory_usage>
   <background_pool_size>4</background_pool_size>
+  <os_threads_nice_value_merge_mutate>10</os_threads_nice_value_merge_mutate>
   <mark_cache_size>268435456</mark_cache_size>
   <remote_servers><runstream>{shards}</runstream></remote_servers>
   <macros><shard>{shard:02d}</shard><replica>{name}</replica></macros>
