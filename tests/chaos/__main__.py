@@ -53,7 +53,7 @@ def main() -> int:
                 failures.append(f"{mode}: {error!r}")
                 continue
             outcomes.append((mode, after))
-            print(account(after), flush=True)
+            print(f"{table([(mode, after)])}\n{account(after)}", flush=True)
             failures += [f"{mode}: {text}" for text in judged(after)]
     accounts = "\n".join(f"{mode}: {account(after)}" for mode, after in outcomes)
     print(f"\n{table(outcomes)}\n\n{accounts}\n{machine()}\n`{command}`")
