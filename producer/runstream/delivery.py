@@ -18,8 +18,12 @@ from runstream.spool_tracking import is_tracked, track
 
 POLL_S = 0.05
 LOOK_EVERY_S = 1.0
+START_AGENT_EVERY_S = 15.0
+"""One that has just been started takes a while to be there."""
 NOBODY_S = 5.0
-"""Without a broker's agent or `runstream up` on this directory for so long, waiting has no end."""
+"""Without an agent or `runstream up` on this directory for so long, waiting has no end,"""
+NOBODY_STARTS_S = 60.0
+"""or for so long, where an agent is started on demand."""
 DURABILITIES = ("kafka", "clickhouse")
 
 
@@ -81,7 +85,9 @@ def wait_for(settings: Settings, parts: Sequence[Part], durability: str, timeout
     """
     waiting = Waiting(parts, durability, embedded=settings.kafka is None)
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
-    look_at = 0.0
+    look_at, start_at = 0.0, time.monotonic() + START_AGENT_EVERY_S
+    starts = agent_wanted(settings) and settings.agent in ("auto", "thread")
+    patience_s = NOBODY_STARTS_S if starts else NOBODY_S
     nobody_since: float | None = None
     while not waiting.over():
         now = time.monotonic()
@@ -89,10 +95,12 @@ def wait_for(settings: Settings, parts: Sequence[Part], durability: str, timeout
             return False
         if now >= look_at:
             look_at = now + LOOK_EVERY_S
-            ensure_agent(settings, os.environ)
+            if now >= start_at:
+                start_at = now + START_AGENT_EVERY_S
+                ensure_agent(settings, os.environ)
             served = lock_is_held(settings.agent_lock)
             nobody_since = None if served else nobody_since or now
-        if nobody_since is not None and now - nobody_since >= NOBODY_S:
+        if nobody_since is not None and now - nobody_since >= patience_s:
             warn(
                 f"wait(): no agent and no `runstream up` serves {settings.dir}, so nothing will arrive; start one, or "
                 f"send what is there with `runstream sync {settings.dir}` after the run"

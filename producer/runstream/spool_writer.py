@@ -52,6 +52,8 @@ CAP_SEGMENTS = 8
 """With a cap on the spool a segment is at most this part of it, so that what is sent, or given up, makes room soon."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
 BLOCK_POLL_S = 0.05
+LOOK_WHILE_BLOCKED_S = 15.0
+SAY_SHED_EVERY_S = 60.0
 LAST_WORDS_BYTES = 4096
 """Kept free in each segment, so that a run can end properly on a full disk."""
 FREE = bytes(4)
@@ -143,7 +145,11 @@ class SpoolWriter:
         self._skipped_for = ""
         self._shed: set[int] = set()
         """Segments whose rows were given up."""
-        self._shed_rows: tuple[int, int] = (-1, -1)
+        self._shed_rows = (0, 0)
+        """First and end sequence of the stretch of rows given up last, and how far events have said so."""
+        self._shed_said = 0
+        self._shed_for = ""
+        self._say_shed_at = 0.0
         self._allocate = allocate or reserve
         self._look_after = look_after
         self._checks = 0
@@ -236,7 +242,9 @@ class SpoolWriter:
             keys.last_offset = -1
 
     def note_skipped(self) -> None:
-        """Record which rows were left out, before the last words: no row may follow. Raises as `append_event`."""
+        """Record which rows are missing, before the last words: no row may follow. Raises as `append_event`."""
+        for note in self._shed_note():
+            self.append_event(note)
         if self._skipped_from >= 0:
             note, self._skipped_from = self._skipped(), -1
             self.append_event(note)
@@ -399,6 +407,10 @@ class SpoolWriter:
             if self._skipped_from >= 0:
                 self._put_event(self._skipped())
                 self._skipped_from = -1
+            if now >= self._say_shed_at:  # an event for each segment would keep each of them from being removed
+                for note in self._shed_note():
+                    self._say_shed_at = now + SAY_SHED_EVERY_S
+                    self._put_event(note)
         finally:
             self._flushing = False
 
@@ -416,7 +428,7 @@ class SpoolWriter:
         began, looked_at = time.monotonic() - self._blocked_s, 0.0
         while True:
             now = time.monotonic()
-            if self._look_after is not None and now - looked_at >= 1.0:
+            if self._look_after is not None and now - looked_at >= LOOK_WHILE_BLOCKED_S:
                 looked_at = now
                 self._look_after()  # nobody makes room when the agent has died
             self._retry_at = 0.0
@@ -463,14 +475,26 @@ class SpoolWriter:
             first, end = give_up_rows(self.directory, number)
             if end > first:
                 self.lost_rows += end - first
-                start = self._shed_rows[0] if self._shed_rows[1] == first else first
-                self._shed_rows = (start, end)
-                reason = f"the oldest rows were given up: {error.strerror or error}"
-                note = gap_event(self.writer_id, start, end, reason, self._actor)
-                self._waiting.append(note)
-                self._waiting_bytes += len(encoded(note))
+                if self._shed_rows[1] != first:
+                    self._wait_with(self._shed_note())
+                    self._shed_rows, self._shed_said = (first, first), first
+                    self._say_shed_at = 0.0
+                self._shed_rows = (self._shed_rows[0], end)
+                self._shed_for = f"the oldest rows were given up: {error.strerror or error}"
             return True
         return False
+
+    def _shed_note(self) -> list[dict[str, Any]]:
+        """The event on the rows given up last, if it has something new to say."""
+        first, end = self._shed_rows
+        if self._shed_said == end:
+            return []
+        self._shed_said = end
+        return [gap_event(self.writer_id, first, end, self._shed_for, self._actor)]
+
+    def _wait_with(self, bodies: list[dict[str, Any]]) -> None:
+        self._waiting += bodies
+        self._waiting_bytes += sum(len(encoded(body)) for body in bodies)
 
     def _stage(self, needed: int) -> None:
         """Make the next segment with room for `needed` bytes. Raises OSError, and then nothing has changed."""

@@ -32,7 +32,7 @@ def gaps(held: Any) -> dict[int, tuple[int, str]]:
     for event in held.of("Attributes"):
         for name, text in event["values"].items():
             why = json.loads(text)
-            found[int(name.split(":")[2])] = (why["end"], why["reason"])
+            found[int(name.split(":")[2])] = (why["end"], why["reason"])  # a later event says more of the same gap
     return found
 
 
@@ -74,6 +74,7 @@ def test_spill_leaves_new_rows_out_and_goes_on_when_there_is_room(held: Any) -> 
 
 def test_drop_oldest_keeps_the_newest_rows_and_every_event(held: Any) -> None:
     run = runstream.init(settings={**SMALL, "on_full": "drop_oldest"})
+    assert run._writer is not None
     for i in range(50_000):
         run.log({"a": i})
         if i % 5_000 == 0:
@@ -84,10 +85,16 @@ def test_drop_oldest_keeps_the_newest_rows_and_every_event(held: Any) -> None:
     assert len(read.rows) > 5_000
     assert [event["values"][0]["number"] for event in read.of("Summary")] == list(range(0, 50_000, 5_000))
     assert run.dropped == 50_000 - len(read.rows)
+    assert len(segment_numbers(run._writer.directory)) < 30, "segments without an event are removed"
+    assert len(gaps(read)) == 1
+    directory = run._writer.directory
+    run.finish()
+    read = held(directory)
     assert missing(read, 50_000) == said(read)
     assert "oldest rows were given up" in gaps(read)[0][1]
-    held_bytes = sum(segment_path(run.spool, n).stat().st_size for n in segment_numbers(run.spool))  # type: ignore[arg-type]
-    assert held_bytes <= SMALL["spool_max_bytes"]
+    assert (
+        sum(segment_path(directory, n).stat().st_size for n in segment_numbers(directory)) <= SMALL["spool_max_bytes"]
+    )
 
 
 def test_what_was_sent_is_not_said_to_be_missing(held: Any) -> None:
@@ -99,7 +106,9 @@ def test_what_was_sent_is_not_said_to_be_missing(held: Any) -> None:
     Cursor(position=run._writer.position).save(run.spool)  # sent, and kept for now
     for i in range(5_000, 20_000):
         run.log({"a": i})
-    read = held(run)
+    directory = run.spool
+    run.finish()
+    read = held(directory)
     assert missing(read, 20_000) - set(range(5_000)) == said(read)
     assert run.dropped == len(said(read)) > 0
 

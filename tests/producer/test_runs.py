@@ -371,3 +371,19 @@ def test_an_agent_that_cannot_start_is_a_warning(
     run = runstream.init(settings={"kafka": "127.0.0.1:1", "finish_timeout_s": 0.0})
     run.log({"a": 1})
     assert "the agent could not be started (PermissionError" in caplog.text
+
+
+def test_an_agent_of_an_older_version_is_named_to_who_writes_a_newer_one(
+    data_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from runstream.agent.lock import AgentLock
+    from runstream.spool import VERSION
+
+    with AgentLock(data_dir / "agent.lock"):
+        runstream.init(settings={"kafka": "127.0.0.1:1", "finish_timeout_s": 0.0}).finish()
+        assert "older than this library" not in caplog.text
+        (data_dir / "agent.lock").write_text(f"4711\nspool version {VERSION - 1}\n")
+        for _ in range(2):
+            runstream.init(settings={"kafka": "127.0.0.1:1", "finish_timeout_s": 0.0}).finish()
+    assert caplog.text.count("the agent (pid 4711)") == 1
+    assert f"reads spools of version {VERSION - 1}" in caplog.text
