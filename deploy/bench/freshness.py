@@ -7,6 +7,7 @@ answer that holds it, so each figure includes the polling interval (the query it
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 import os
@@ -18,10 +19,13 @@ from bisect import bisect_right
 from pathlib import Path
 
 from bars import at_most
+from topic import create_topics
+from workers import worker
 
 ROWS_A_SECOND = 1000
 METRICS = 100
 SECONDS = 20
+PARTITIONS = 12
 SETTLES_S = 5.0
 """What the first seconds give is not counted: processes start and caches fill."""
 
@@ -60,22 +64,16 @@ def measure(kafka_bootstrap: str, clickhouse_url: str) -> list[tuple[str, str, s
             "RUNSTREAM_KAFKA": kafka_bootstrap,
             "RUNSTREAM_TOPIC_PREFIX": database,
             "RUNSTREAM_CLICKHOUSE": url,
-            "RUNSTREAM_INGEST_PORT": "0",
         }
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "runstream_deploy.cli", "ingest"],
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
         times = Path(directory) / "times.json"
-        trainer = subprocess.Popen([sys.executable, "-c", TRAINER, database, str(times)], env=environment)
-        try:
-            seen = watch(client, database, trainer)
-        finally:
-            trainer.kill()
-            worker.terminate()
-            worker.wait()
+        asyncio.run(create_topics(kafka_bootstrap, database, PARTITIONS))
+        with worker(kafka_bootstrap, url, database):
+            trainer = subprocess.Popen([sys.executable, "-c", TRAINER, database, str(times)], env=environment)
+            try:
+                seen = watch(client, database, trainer)
+            finally:
+                trainer.kill()
+                trainer.wait()
         logged = json.loads(times.read_text())
     client.command(f"DROP DATABASE {database}")
     delays = sorted(delays_of(logged, seen))

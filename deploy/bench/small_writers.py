@@ -13,7 +13,7 @@ import uuid
 
 from bars import at_most
 from clickhouse_connect.driver.client import Client
-from topic import METRICS, header, one_row
+from topic import METRICS, create_topics, header, one_row
 from workers import cpu_seconds, database, rss_mib, worker
 
 from runstream import events
@@ -34,7 +34,7 @@ def measure(kafka_bootstrap: str, clickhouse_url: str) -> list[tuple[str, str, s
     """Rows of (what, value, note). Raises RuntimeError when a point does not arrive."""
     prefix = f"bench-{uuid.uuid4().hex[:8]}"
     with database(clickhouse_url) as (client, database_url):
-        asyncio.run(create_topics(kafka_bootstrap, prefix))
+        asyncio.run(create_topics(kafka_bootstrap, prefix, PARTITIONS))
         with worker(kafka_bootstrap, database_url, prefix) as process:
             share, rate = asyncio.run(load(kafka_bootstrap, prefix, process.pid))
             sent = RUNS * (SETTLES_S + SECONDS) * len(METRICS)
@@ -51,13 +51,6 @@ def measure(kafka_bootstrap: str, clickhouse_url: str) -> list[tuple[str, str, s
         ("processor time a message", f"{1e6 * share / rate:.0f} us", "fetching, inserting and committing included"),
         ("worker's memory", f"{memory:.0f} MiB", "at the end"),
     ]
-
-
-async def create_topics(bootstrap: str, prefix: str) -> None:
-    from runstream.kafka_options import KafkaOptions
-    from runstream.kafka_topics import create_missing_topics
-
-    await create_missing_topics(prefix, KafkaOptions(bootstrap, partitions=PARTITIONS))
 
 
 async def load(bootstrap: str, prefix: str, pid: int) -> tuple[float, float]:

@@ -96,14 +96,20 @@ def one_row(builder: FrameBuilder, step: int, time_us: int, value: float) -> byt
     return frame.value
 
 
+async def create_topics(bootstrap: str, prefix: str, partitions: int) -> None:
+    from runstream.kafka_options import KafkaOptions
+    from runstream.kafka_topics import create_missing_topics
+
+    await create_missing_topics(prefix, KafkaOptions(bootstrap, partitions=partitions))
+
+
 async def fill(bootstrap: str, prefix: str, messages: Iterator[Message], partitions: int) -> Sent:
     """Sends all of `messages` to the metrics topic."""
     from aiokafka import AIOKafkaProducer
 
-    from runstream.kafka_options import KafkaOptions
-    from runstream.kafka_topics import create_missing_topics, metrics_topic
+    from runstream.kafka_topics import metrics_topic
 
-    await create_missing_topics(prefix, KafkaOptions(bootstrap, partitions=partitions))
+    await create_topics(bootstrap, prefix, partitions)
     # That the first batches of a new topic find no leader yet, and are sent again, is nothing to report.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     points = count = size = checksum = 0

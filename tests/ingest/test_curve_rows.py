@@ -52,7 +52,7 @@ def test_a_row_holds_the_extremes_of_a_bucket() -> None:
     ]
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(step, number, number), min_size=1, max_size=40), st.integers(0, 39))
 def test_rows_are_those_of_a_plain_loop(rows: list[tuple[int, float, float]], cut: int) -> None:
     messages, start = [], 0

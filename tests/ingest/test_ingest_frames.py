@@ -133,14 +133,14 @@ def spelled_in_blocks(event: dict[str, Any], cuts: list[int], *, sized: bool) ->
     return out + array([block(fields) for fields in event["blocks"]])
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(frame_events())
 def test_the_fast_path_reads_what_fastavro_reads(event: dict[str, Any]) -> None:
     data = events.encode("MetricFrame", event)
     assert facts(fast(data)) == facts(slow(data))
 
 
-@settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(frame_events(), st.lists(st.integers(0, 70), max_size=3), st.booleans())
 def test_arrays_in_several_blocks_are_read_as_fastavro_reads_them(
     event: dict[str, Any], cuts: list[int], sized: bool
@@ -149,7 +149,7 @@ def test_arrays_in_several_blocks_are_read_as_fastavro_reads_them(
     assert facts(fast(data)) == facts(slow(data)) == facts(fast(events.encode("MetricFrame", event)))
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_a_damaged_frame_is_read_as_fastavro_reads_it_or_refused_by_both(data: st.DataObject) -> None:
     one = st.integers(1, 40).map(lambda rows: frame(rows=rows))
@@ -325,7 +325,7 @@ def rows_of(found: Frame) -> list[tuple[Any, ...]]:
     return sorted(rows)
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.sampled_from([("a",), ("b",), ("a", "b")]), max_size=20), st.integers(-2, 22), st.integers(-2, 22))
 def test_a_trimmed_frame_holds_the_rows_of_its_sequences(sets: list[tuple[str, ...]], first: int, length: int) -> None:
     whole = fast(mixed(*sets, first_seq=1000))

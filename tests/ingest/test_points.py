@@ -77,7 +77,7 @@ def test_rows_stand_in_the_order_of_the_sort_key() -> None:
     assert rows == sorted(rows, key=key)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(-50, 50), number, number), min_size=1, max_size=30), st.integers(1, 29))
 def test_the_summary_is_that_of_a_plain_loop(rows: list[tuple[int, float, float]], cut: int) -> None:
     messages, start = [], 0
@@ -180,6 +180,7 @@ def test_steps_in_disorder_stand_in_the_summary() -> None:
     assert found == {"acc": (-5, 7), "loss": (-5, 7), "x": (2**63 - 1, -(2**63))}
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 65535), st.integers(0, 2**63 - 1)), min_size=1, max_size=5),
     st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1),
