@@ -6,7 +6,6 @@ import asyncio
 import io
 import sys
 import threading
-import time
 import traceback
 from typing import Self
 
@@ -20,17 +19,26 @@ LOOK_S = 1.0
 
 
 class StallWatch:
-    """A thread that looks at `health` each second, for as long as the context lasts.
+    """A thread that looks at `health` every `look_s` seconds, for as long as the context lasts.
 
     It logs once for each time that the loop did not turn for 30 s, and once when no message became durable for
     `stall_s` seconds although some wait and no problem is known that would explain it.
     """
 
-    def __init__(self, health: Health, metrics: Metrics, loop: asyncio.AbstractEventLoop, *, stall_s: float) -> None:
+    def __init__(
+        self,
+        health: Health,
+        metrics: Metrics,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        stall_s: float,
+        look_s: float = LOOK_S,
+    ) -> None:
         self._health = health
         self._metrics = metrics
         self._loop = loop
         self._stall_s = stall_s
+        self._look_s = look_s
         self._ended = threading.Event()
         self._told = False
         self._thread = threading.Thread(target=self._run, name="stall watch", daemon=True)
@@ -44,7 +52,7 @@ class StallWatch:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._ended.wait(LOOK_S):
+        while not self._ended.wait(self._look_s):
             stalled = self._health.idle_s > STALL_S or (
                 self._health.waiting_s > self._stall_s and not self._health.problems
             )
@@ -55,7 +63,6 @@ class StallWatch:
                     loop_idle_s=round(self._health.idle_s, 1),
                     without_progress_s=round(self._health.waiting_s, 1),
                     stacks=stacks(self._loop),
-                    at=time.time(),
                 )
             self._told = stalled
 

@@ -15,11 +15,12 @@ from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 from ingest_samples import NOW_US, RUN, Commits, Letters, control, frame, record, records
 
 from runstream_ingest.clickhouse import Body, ClickHouseInserter, Retrying, sorted_error, wait_after
+from runstream_ingest.corrections import Corrections
 from runstream_ingest.coverage import Coverage, Writer
 from runstream_ingest.errors import InsertMisconfigured, InsertRefused, InsertUnavailable, MarksLost
 from runstream_ingest.frames import FrameReader
 from runstream_ingest.health import Health
-from runstream_ingest.insert import insert_settings
+from runstream_ingest.insert import Came, insert_settings
 from runstream_ingest.ledger import DatabaseLedger, Mark, Place
 from runstream_ingest.metrics import Metrics
 from runstream_ingest.native import Block
@@ -52,14 +53,19 @@ def ledger(inserter: ClickHouseInserter) -> DatabaseLedger:
 
 
 async def ingest(
-    inserter: Any, *values: bytes | None, start: int = 0, metrics: Metrics | None = None, is_fresh: bool = True
+    inserter: Any,
+    *values: bytes | None,
+    start: int = 0,
+    metrics: Metrics | None = None,
+    is_fresh: bool = True,
+    came: Came = lambda runs, flagged: None,
 ) -> tuple[Letters, Commits]:
     """Through steps of its own, as a worker that knows nothing."""
     letters, commits = Letters(), Commits()
     retrying = inserter
     if isinstance(inserter, ClickHouseInserter):
         retrying = Retrying(inserter, metrics=Metrics(), health=Health())
-    steps = build(PipelineSettings(), inserter, DatabaseLedger(retrying), commits, letters, metrics)
+    steps = build(PipelineSettings(), inserter, DatabaseLedger(retrying), commits, letters, metrics, came)
     commits.is_fresh = is_fresh
     await steps.put(records(*values, start=start))
     await steps.close()
@@ -229,6 +235,27 @@ async def test_steps_logged_again_are_noted_in_the_summary(client: Client, inser
     await ingest(inserter, frame(rows=3, first_seq=3, steps=[3, 1, 2]), start=1)
     rows = client.query("SELECT metric, min(redo_lo), max(redo_hi) FROM metric_summary GROUP BY metric ORDER BY metric")
     assert rows.result_rows == [("acc", 1, 2), ("loss", 1, 2)]
+
+
+async def test_exact_summaries_follow_the_rows_that_need_them(client: Client, inserter: ClickHouseInserter) -> None:
+    corrections = Corrections(inserter, Metrics())
+    running = asyncio.create_task(corrections.run())
+
+    async def until_exact(last: float) -> None:
+        question = "SELECT last.4 FROM summary_exact FINAL WHERE metric = 'acc'"
+        async with asyncio.timeout(60):
+            while client.query(question).result_rows != [(last,)]:  # noqa: ASYNC110 - as anybody would ask
+                await asyncio.sleep(0.1)
+
+    await ingest(inserter, frame(rows=3), came=corrections.came)
+    await ingest(inserter, frame(rows=1, first_seq=3, steps=[2]), start=1, came=corrections.came)
+    await until_exact(3.0)
+    # In order again, and still its sums cannot be right.
+    await ingest(inserter, frame(rows=1, first_seq=4), start=2, came=corrections.came)
+    await until_exact(4.0)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
 
 
 async def test_runs_of_many_months_fit_one_insert(client: Client, inserter: ClickHouseInserter) -> None:
