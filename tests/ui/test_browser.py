@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import expect
 
 from runstream.objects import open_store
-from ui.project_data import HOSTILE, Filled, add_artifact, fill
+from ui.project_data import HOSTILE, Filled, add_artifact, fill, lose_rows
 from ui.ui_pages import Visit
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def _png() -> bytes:
 def project(module_database: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Filled, Path]:
     objects = tmp_path_factory.mktemp("objects")
     filled = fill(module_database, runs=120, steps=3000, with_points=4, extra_metrics=20, names=["newest", HOSTILE])
+    lose_rows(module_database, filled, filled.run_ids[3], (0, 700), (800, 3000), rows=3000)
     store = open_store(objects.as_uri())
     add_artifact(module_database, filled, store, {"model.pt": WEIGHTS, "plots/confusion.png": _png()})
     return filled, objects
@@ -63,13 +64,20 @@ def _names(visit: Visit) -> list[str]:
 
 def test_every_page_opens_without_an_error(visit: Visit, project: tuple[Filled, Path]) -> None:
     runs = ",".join(project[0].run_ids[:3])
-    for path in ("/", "/run", f"/compare?runs={runs}", "/artifacts?artifact=classifier", "/sql?q=SELECT+1+AS+n"):
+    for path in (
+        "/",
+        "/run",
+        f"/compare?runs={runs}",
+        "/artifacts?artifact=classifier",
+        "/sql?q=SELECT+1+AS+n",
+        "/health",
+    ):
         visit.go(path)
         visit.page.locator("canvas, table").first.wait_for()
         visit.fine()
 
 
-@pytest.mark.parametrize("tab", ["Params", "Metrics", "Artifacts", "Environment"])
+@pytest.mark.parametrize("tab", ["Params", "Metrics", "Artifacts", "Starts", "Environment"])
 def test_every_tab_of_a_run_opens_without_an_error(visit: Visit, tab: str) -> None:
     visit.go("/run")
     visit.page.get_by_role("tab", name=tab).click()
@@ -147,6 +155,34 @@ def test_chosen_runs_are_drawn_together_and_compared(visit: Visit) -> None:
     page.locator("td", has_text="dataset").wait_for(state="detached")
     assert page.locator("tbody tr").count() < rows
     assert "/compare" in page.url
+    visit.fine()
+
+
+def test_runs_are_grouped_drawn_as_bands_and_a_group_leads_to_its_runs(visit: Visit) -> None:
+    page = visit.go("/?by=config.optimizer")
+    page.locator("canvas").first.wait_for()
+    page.locator(".rs-legend", has_text="adam").wait_for()
+    page.get_by_role("link", name="adam").click()
+    page.get_by_text("of 120 runs").wait_for()
+    expect(page.get_by_label("Filter runs")).to_have_value('config.optimizer = "adam"')
+    visit.fine()
+
+
+@pytest.mark.parametrize("tab", ["Parallel", "Scatter"])
+def test_params_and_metrics_are_drawn_against_each_other(visit: Visit, project: tuple[Filled, Path], tab: str) -> None:
+    page = visit.go(f"/compare?runs={','.join(project[0].run_ids[:4])}&tab={tab}")
+    page.locator("canvas").first.wait_for()
+    page.locator("canvas").first.hover()
+    visit.fine()
+
+
+def test_a_gap_is_told_in_the_table_and_on_the_page_of_the_run(visit: Visit, project: tuple[Filled, Path]) -> None:
+    page = visit.go("/")
+    page.get_by_role("img", name="100 rows missing").wait_for()
+    page.goto(f"{visit.url}/run?run={project[0].run_ids[3]}")
+    page.get_by_text("100 rows are missing").wait_for()
+    page.get_by_role("tab", name="Starts").click()
+    page.locator("td.differs", has_text="100").wait_for()
     visit.fine()
 
 

@@ -81,7 +81,7 @@ def test_a_link_may_name_a_run_by_its_name(filled: tuple[Pages, list[str]]) -> N
     assert "<h1>newest</h1>" in texts(filled[0].open("run", project="digits", run="newest"))
 
 
-@pytest.mark.parametrize("tab", ["Charts", "Params", "Metrics"])
+@pytest.mark.parametrize("tab", ["Charts", "Params", "Metrics", "Parallel", "Scatter"])
 def test_runs_are_compared(filled: tuple[Pages, list[str]], tab: str) -> None:
     pages, run_ids = filled
     app = pages.open("compare", project="digits", runs=",".join(run_ids[:3]), tab=tab)
@@ -161,7 +161,7 @@ def test_a_server_that_is_away_is_named_without_its_password(pages: Open) -> Non
     assert "s3cret" not in shown
 
 
-@pytest.mark.parametrize("page", ["runs", "run", "compare", "artifacts", "sql"])
+@pytest.mark.parametrize("page", ["runs", "run", "compare", "artifacts", "sql", "health"])
 def test_what_a_run_is_called_is_text_on_every_page(filled: tuple[Pages, list[str]], page: str) -> None:
     pages, run_ids = filled
     app = pages.open(page, project="digits", run=run_ids[1], runs=",".join(run_ids[:2]), sel=",".join(run_ids[:2]))

@@ -187,13 +187,15 @@ def newest_run(project: str) -> str:
 
 
 @st.cache_data(ttl=_LIVE_S, show_spinner=False, max_entries=64)
-def chosen_runs(project: str, run_ids: tuple[str, ...]) -> list[RunRow]:
+def chosen_runs(project: str, run_ids: tuple[str, ...], columns: tuple[str, ...] = ()) -> list[RunRow]:
     """The runs that exist, in the order asked for; all in one query."""
     known = [run_id for run_id in run_ids if _is_uuid(run_id)]
     if not known:
         return []
     quoted = ", ".join(f'"{run_id.lower()}"' for run_id in known)
-    rows = queries.runs(client(), [project], filter=f"id in ({quoted})", limit=len(known), archived=True).rows
+    rows = queries.runs(
+        client(), [project], filter=f"id in ({quoted})", columns=columns, limit=len(known), archived=True
+    ).rows
     found = {row.run_id: row for row in rows}
     return [found[run_id] for run_id in known if run_id in found]
 

@@ -12,11 +12,12 @@ from runstream_ui.palette import run_colour, state_colour
 from runstream_ui.widgets import empty
 from runstream_ui.widgets.metric_sections import metric_sections
 from runstream_ui.widgets.param_table import param_table
+from runstream_ui.widgets.relation_charts import parallel, scatter
 from runstream_ui.widgets.table import Cell, Column, Row, table
 
 _MAX_RUNS = 30
 _OFFERED = 200
-_TABS = ("Charts", "Params", "Metrics")
+_TABS = ("Charts", "Params", "Metrics", "Parallel", "Scatter")
 
 
 def page() -> None:
@@ -40,6 +41,13 @@ def page() -> None:
     with tabs["Metrics"] as tab:
         if tab.open:
             _metrics(project, runs)
+    run_ids = tuple(run.run_id for run in runs)
+    with tabs["Parallel"] as tab:
+        if tab.open:
+            parallel(project, run_ids)
+    with tabs["Scatter"] as tab:
+        if tab.open:
+            scatter(project, run_ids)
 
 
 def _chooser(project: str, runs: Sequence[RunRow]) -> None:
