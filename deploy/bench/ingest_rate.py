@@ -152,7 +152,7 @@ def bare(url: str, points: int) -> float:
             for batch in ready:
                 number += 1
                 name = f"bare-{number}"
-                list(threads.map(lambda one: send(client, *one, name), batch))  # noqa: B023 - ends in this round
+                list(threads.map(lambda one: send(client, one[0], one[1], one[2], name), batch))  # noqa: B023 - ends in this round
                 rows += batch[0][1].rows
             seconds += time.monotonic() - began
     return rows / seconds
