@@ -1,6 +1,8 @@
-"""Reads and storage: what a person waits for, on a generated project, and what a point costs on disk.
+"""Reads and storage: what a person waits for, on generated projects, and what a point costs on disk.
 
-The queries are those the pages use (`runstream_storage.queries`), over HTTP, each after one warm-up.
+The queries are those the pages use (`runstream_storage.queries`), over HTTP: first with the server's caches dropped
+(not those of the operating system), then warm, the median of several. The processor time is the server's alone: it
+tells more than seconds do on a machine with other work.
 """
 
 from __future__ import annotations
@@ -16,11 +18,15 @@ from runstream_storage import queries
 from runstream_storage.connection import ClickHouseSettings, connect
 from runstream_storage.migrate import migrate
 
-RUNS, METRICS, BATCHES = 10_000, 50, 5
+PROJECTS = {"bench": (10_000, 5), "large": (100_000, 2)}
+"""Runs, and in how many batches their summaries arrive."""
+METRICS = 50
 CURVE_STEPS = 10_000_000
 SERIES_STEPS = 1_000_000
+OVERLAID = 20
 REPEATS = 9
 PROJECT = "bench"
+CACHES = ("MARK", "UNCOMPRESSED", "INDEX MARK", "INDEX UNCOMPRESSED", "PRIMARY INDEX")
 START_US = 1_790_000_000_000_000
 
 # A run's UUIDv7, made of its number `n`.
@@ -34,6 +40,7 @@ SERIES = {
     "4 decimals": "round(1 / (1 + number / 1e5) + rand64() / 1.8446744073709552e20, 4)",
     "smooth": "3e-4 * (1 + cos(pi() * number / 1e6)) / 2",
 }
+SUMMARY_COLUMNS = "project, metric, run_id, rank, writer, min, max, first, last, first_us, last_us, n, n_nan, n_inf"
 POINT_COLUMNS = "project, run_id, metric, rank, step, ts_us, value, ver, attempt, writer, src_partition, src_offset"
 
 
@@ -46,49 +53,63 @@ def measure(clickhouse_url: str) -> list[tuple[str, str, str]]:
     migrate(url)
     client = connect(url, query_timeout_s=600)
     try:
-        fill_runs(client)
-        fill_curve(client)
+        for project, (runs, batches) in PROJECTS.items():
+            fill_runs(client, project, runs, batches)
+        fill_curves(client)
         settle(client)
-        return [*tables(client), *curves(client), *bytes_per_point(client)]
+        found = [row for project in PROJECTS for row in tables(client, project)]
+        return [*found, *curves(client), *bytes_per_point(client)]
     finally:
         client.command(f"DROP DATABASE {ClickHouseSettings.from_url(url).database} SYNC")
         client.close()
 
 
-def tables(client: Client) -> list[tuple[str, str, str]]:
+def tables(client: Client, project: str) -> list[tuple[str, str, str]]:
     columns = [f"last(g{number % 5}/m{number})" for number in range(METRICS)]
     two = "last(g1/m1) < 0.5 and min(g2/m2) > 0.1"
+    thousands = PROJECTS[project][0] // 10_000
 
     def page(**options: object) -> Callable[[], object]:
-        return lambda: queries.runs(client, [PROJECT], limit=100, **options)  # type: ignore[arg-type]
+        return lambda: queries.runs(client, [project], limit=100, **options)  # type: ignore[arg-type]
 
     def top_100() -> object:
         return client.query(
             "SELECT run_id, max(last).4 AS value FROM metric_summary "
             "WHERE project = {project:String} AND metric = 'g1/m1' GROUP BY run_id ORDER BY value LIMIT 100",
-            parameters={"project": PROJECT},
+            parameters={"project": project},
         )
 
-    where = f"{RUNS:,} runs x {METRICS} metrics"
-    return [
-        ("Round trip of an empty query", *timed(lambda: client.query("SELECT 1"), "HTTP")),
-        ("Top 100 runs by one metric, the bare query", *timed(top_100, f"{where}; bar 6-9 ms")),
-        ("First page of runs, newest first", *timed(page(), f"{where}; 100 rows with state, times, tags")),
-        ("The same with 50 metric columns", *timed(page(columns=columns), "100 rows x 50 values")),
-        ("Sorted by a metric, 50 columns", *timed(page(sort="last(g1/m1)", columns=columns), "two phases")),
+    def by_param() -> object:
+        return queries.groups(client, [project], "config.layers", columns=["last(g1/m1)"])
+
+    where = f"{PROJECTS[project][0]:,} runs x {METRICS} metrics"
+    sort = f"bar {6 * thousands}-{9 * thousands} ms"
+    third = f"bar {18 * thousands}-{27 * thousands} ms"
+    questions = [
+        ("Top 100 runs by one metric, the bare query", top_100, f"{where}; {sort}"),
+        ("First page of runs, newest first", page(), f"{where}; 100 rows with state, times, tags"),
+        ("The same with 50 metric columns", page(columns=columns), f"{where}; 100 rows x 50 values"),
+        ("Sorted by a metric", page(sort="last(g1/m1)"), f"{where}; {sort}"),
+        ("Sorted by a metric, 50 columns", page(sort="last(g1/m1)", columns=columns), f"{where}; two phases"),
         (
             "Filtered by two metrics, sorted by a third, 50 columns",
-            *timed(page(filter=two, sort="last(g3/m3)", columns=columns), "two phases and both counts; bar 18-27 ms"),
+            page(filter=two, sort="last(g3/m3)", columns=columns),
+            f"{where}; two phases and both counts; {third}",
         ),
         (
             "Filtered by params, tags and a metric",
-            *timed(page(filter="config.lr < 1e-3 and tags contains t1 or last(g1/m1) < 0.01"), "100 rows"),
+            page(filter="config.lr < 1e-3 and tags contains t1 or last(g1/m1) < 0.01"),
+            f"{where}; 100 rows",
         ),
+        ("Grouped by a param, with the spread of a metric", by_param, where),
     ]
+    return [(what, *timed(client, question, note)) for what, question, note in questions]
 
 
 def curves(client: Client) -> list[tuple[str, str, str]]:
-    run_id = client.query("SELECT toString(run_id) FROM points WHERE metric = 'long' LIMIT 1").result_rows[0][0]
+    found = client.query("SELECT DISTINCT toString(run_id) FROM points WHERE metric = 'many' ORDER BY 1").result_rows
+    many = [row[0] for row in found]
+    run_id = many[0]
 
     def whole() -> queries.Curve | None:
         return queries.curves(client, PROJECT, [run_id], ["long"], width_px=1000).get(run_id, "long")
@@ -104,14 +125,28 @@ def curves(client: Client) -> list[tuple[str, str, str]]:
     def zoomed() -> object:
         return queries.curves(client, PROJECT, [run_id], ["long"], width_px=1000, window=(5_000_000, 5_001_000))
 
+    def overlaid() -> object:
+        return queries.curves(client, PROJECT, many, ["many"], width_px=1000)
+
+    def analyst() -> object:
+        return client.query(
+            "SELECT count(), max(value) FROM v_points "
+            "WHERE project = {project:String} AND run_id = {run:UUID} AND metric = 'long'",
+            parameters={"project": PROJECT, "run": run_id},
+        )
+
     drawn = whole()
     assert drawn is not None
     assert len(drawn) <= 1001
-    return [
-        ("A 10 M-step curve at 1,000 px, the bare query", *timed(bare, "bar 4-5 ms")),
-        ("A 10 M-step curve at 1,000 px", *timed(whole, f"{len(drawn)} stretches, extents asked first")),
-        ("The same, zoomed to 1,000 steps", *timed(zoomed, "the logged values")),
+    questions: list[tuple[str, Callable[[], object], str]] = [
+        ("Round trip of an empty query", lambda: client.query("SELECT 1"), "HTTP"),
+        ("A 10 M-step curve at 1,000 px, the bare query", bare, "bar 4-5 ms"),
+        ("A 10 M-step curve at 1,000 px", whole, f"{len(drawn)} stretches, extents asked first"),
+        ("The same, zoomed to 1,000 steps", zoomed, "the logged values"),
+        (f"{OVERLAID} curves of 1 M steps at 1,000 px", overlaid, "one call"),
+        ("Maximum of a 10 M-step curve, from v_points", analyst, "every point read"),
     ]
+    return [(what, *timed(client, question, note)) for what, question, note in questions]
 
 
 def bytes_per_point(client: Client) -> list[tuple[str, str, str]]:
@@ -131,54 +166,74 @@ def bytes_per_point(client: Client) -> list[tuple[str, str, str]]:
     return found
 
 
-def timed(question: Callable[[], object], note: str) -> tuple[str, str]:
+def timed(client: Client, question: Callable[[], object], note: str) -> tuple[str, str]:
+    """Milliseconds when warm; cold ones and the server's processor time are in the note."""
+    for cache in CACHES:
+        client.command(f"SYSTEM DROP {cache} CACHE")
+    started = time.perf_counter()
     question()
+    cold = time.perf_counter() - started
     seconds = []
+    before = processor_us(client)
     for _ in range(REPEATS):
         started = time.perf_counter()
         question()
         seconds.append(time.perf_counter() - started)
-    return f"{statistics.median(seconds) * 1e3:.1f} ms", note
+    busy = (processor_us(client) - before) / REPEATS
+    return (
+        f"{statistics.median(seconds) * 1e3:.1f} ms",
+        f"{note}; cold {cold * 1e3:.1f} ms; {busy / 1e3:.1f} ms of a core",
+    )
 
 
-def fill_runs(client: Client) -> None:
+def processor_us(client: Client) -> int:
+    question = "SELECT value FROM system.events WHERE event = 'OSCPUVirtualTimeMicroseconds'"
+    found = client.query(question).result_rows
+    return int(found[0][0]) if found else 0
+
+
+def fill_runs(client: Client, project: str, runs: int, batches: int) -> None:
     """Runs, params, tags and summaries in several parts, as a busy afternoon leaves them."""
     run_id, version = RUN_ID.format(n="number"), VERSION.format(n="number")
     client.command(
         "INSERT INTO runs (project, run_id, created_us, name, group, user, host, ver) "
-        f"SELECT '{PROJECT}', {run_id}, {START_US} + number * 1000000, concat('run-', toString(number)), "
-        f"concat('g', toString(number % 20)), concat('u', toString(number % 7)), 'h', {version} FROM numbers({RUNS})"
+        f"SELECT '{project}', {run_id}, {START_US} + number * 1000000, concat('run-', toString(number)), "
+        f"concat('g', toString(number % 20)), concat('u', toString(number % 7)), 'h', {version} FROM numbers({runs})"
     )
     client.command(
         "INSERT INTO run_attrs (project, run_id, key, value, actor, ver, is_deleted) "
-        f"SELECT '{PROJECT}', {run_id}, concat('tag:t', toString(number % 5)), '', '', {version}, 0 "
-        f"FROM numbers({RUNS})"
+        f"SELECT '{project}', {run_id}, concat('tag:t', toString(number % 5)), '', '', {version}, 0 "
+        f"FROM numbers({runs})"
     )
     client.command(
-        f"INSERT INTO liveness SELECT '{PROJECT}', {run_id}, number + 1, 0, {START_US} + number * 1000000, 10, "
-        f"({version} + 64000000, if(number % 10 = 3, 'failed', 'finished'), 0, '', 10) FROM numbers({RUNS})"
+        f"INSERT INTO liveness SELECT '{project}', {run_id}, number + 1, 0, {START_US} + number * 1000000, 10, "
+        f"({version} + 64000000, if(number % 10 = 3, 'failed', 'finished'), 0, '', 10) FROM numbers({runs})"
     )
     for name, kind, value in (("lr", "float", "pow(10, -1 - (number % 37) / 9)"), ("layers", "int", "number % 8")):
         client.command(
-            f"INSERT INTO params SELECT '{PROJECT}', '{name}', {run_id}, '{kind}', toString({value}), {value}, "
-            f"{version}, 0 FROM numbers({RUNS})"
+            f"INSERT INTO params SELECT '{project}', '{name}', {run_id}, '{kind}', toString({value}), {value}, "
+            f"{version}, 0 FROM numbers({runs})"
         )
-    for batch in range(BATCHES):
+    for batch in range(batches):
         client.command(
-            "INSERT INTO metric_summary WITH intDiv(number, {m:UInt32}) AS run, number % {m:UInt32} AS metric_number, "
+            f"INSERT INTO metric_summary ({SUMMARY_COLUMNS}) "
+            "WITH intDiv(number, {m:UInt32}) AS run, number % {m:UInt32} AS metric_number, "
             "cityHash64(number) / 1.8446744073709552e19 AS v "
-            f"SELECT '{PROJECT}', concat('g', toString(metric_number % 5), '/m', toString(metric_number)), "
+            f"SELECT '{project}', concat('g', toString(metric_number % 5), '/m', toString(metric_number)), "
             f"{RUN_ID.format(n='run')}, 0, run + 1, v * 0.5, v * 1.5, (0, 1, v * 1.5), "
             "(0, {b:Int64} * 100 + 99, " + VERSION.format(n="run") + f", v), {START_US} + run * 1000000, "
-            f"{START_US} + run * 1000000 + 1000000, 100 * ({{b:Int64}} + 1), 0, 0 FROM numbers({RUNS * METRICS})",
+            f"{START_US} + run * 1000000 + 1000000, 100 * ({{b:Int64}} + 1), 0, 0 FROM numbers({runs * METRICS})",
             parameters={"m": METRICS, "b": batch},
         )
 
 
-def fill_curve(client: Client) -> None:
+def fill_curves(client: Client) -> None:
     insert_series(client, "long", SERIES["noisy"], CURVE_STEPS)
+    for run in range(OVERLAID):
+        insert_series(client, "many", SERIES["noisy"], SERIES_STEPS, run=run)
     client.command(
-        "INSERT INTO metric_summary SELECT project, metric, run_id, rank, writer, min(value), max(value), "
+        f"INSERT INTO metric_summary ({SUMMARY_COLUMNS}) "
+        "SELECT project, metric, run_id, rank, writer, min(value), max(value), "
         "min((step, ver, value)), max((attempt, step, ver, value)), min(ts_us), max(ts_us), count(), 0, 0 "
         "FROM points GROUP BY project, metric, run_id, rank, writer"
     )
@@ -192,9 +247,9 @@ def settle(client: Client, *, longest_s: float = 60.0) -> None:
         time.sleep(0.5)
 
 
-def insert_series(client: Client, metric: str, value: str, steps: int) -> None:
+def insert_series(client: Client, metric: str, value: str, steps: int, *, run: int = 0) -> None:
     client.command(
-        f"INSERT INTO points ({POINT_COLUMNS}) SELECT '{PROJECT}', {RUN_ID.format(n='0')}, '{metric}', 0, number, "
+        f"INSERT INTO points ({POINT_COLUMNS}) SELECT '{PROJECT}', {RUN_ID.format(n=run)}, '{metric}', 0, number, "
         f"{START_US} + number * 1000, {value}, {VERSION.format(n='number')}, 0, 1, 0, intDiv(number, 200) "
         f"FROM numbers({steps})"
     )

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runstream_storage import queries
+from runstream_storage.queries import visible
 
 curves_module = importlib.import_module("runstream_storage.queries.curves")  # the name is the function's
 pytestmark = pytest.mark.clickhouse
@@ -191,8 +192,9 @@ def test_raw_points_stop_at_their_budget(client: Client, pen: Any, monkeypatch: 
     for metric in ("a", "b", "c"):
         pen.points(run_id, metric, [float(value) for value in range(2_000)])
     metrics = ["a", "b", "c"]
-    found = curves_module.extents(client, "vision", [run_id], metrics, x="step", starts=[0])
-    plans = curves_module.plan(found.metrics, metrics, 1, window=None, width_px=100)
+    spans, _ = visible.logged(client, "vision", [run_id], metrics)
+    found = curves_module.extents(spans, x="step", starts={run_id: 0})
+    plans = curves_module.plan(found, metrics, 1, window=None, width_px=100)
     assert sorted(plan.level for plan in plans.values()) == [0, 10, 10]
 
 

@@ -5,6 +5,8 @@
 --     identity and max() merges it.
 --   ingest_marks: one row a partition of a topic; `generation` tells a topic that was made anew from the one before.
 --   rewinds: asked by run. A rewind is the start of an attempt of one rank, which is its identity.
+--   moved_runs: the runs that were forked or rewound. Views and queries ask it for each run, so it is a table of its own,
+--     tiny beside runs and rewinds, which fill it.
 --   summary_exact: read beside metric_summary, so in its order; bloom filters serve a run's page.
 
 CREATE TABLE IF NOT EXISTS coverage
@@ -50,6 +52,21 @@ ENGINE = ReplacingMergeTree(ver)
 PARTITION BY toYYYYMM(UUIDv7ToDateTime(run_id, 'UTC'))
 ORDER BY (project, run_id, rank, attempt)
 SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 1024;
+
+CREATE TABLE IF NOT EXISTS moved_runs
+(
+    project LowCardinality(String),
+    run_id  UUID
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (project, run_id)
+SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 1024;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS moved_by_fork TO moved_runs AS
+SELECT project, run_id FROM runs WHERE forked_from != '';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS moved_by_rewind TO moved_runs AS
+SELECT project, run_id FROM rewinds;
 
 CREATE TABLE IF NOT EXISTS summary_exact
 (

@@ -50,7 +50,7 @@ WITH RECURSIVE chain AS
 (
     SELECT project, run_id, run_id AS source, toUInt16(0) AS depth, toInt64(9223372036854775807) AS upto, forked_from, fork_step
     FROM runs FINAL
-    WHERE run_id IN (SELECT run_id FROM runs WHERE forked_from != '' UNION ALL SELECT run_id FROM rewinds)
+    WHERE run_id IN (SELECT run_id FROM moved_runs)
     UNION ALL
     SELECT c.project, c.run_id, toUUIDOrZero(c.forked_from), toUInt16(c.depth + 1), least(c.upto, c.fork_step),
            p.forked_from, p.fork_step
@@ -161,7 +161,7 @@ FROM
 (
     SELECT project, run_id, metric, rank, step, ts_us, value
     FROM points FINAL
-    WHERE run_id NOT IN (SELECT run_id FROM runs WHERE forked_from != '' UNION ALL SELECT run_id FROM rewinds)
+    WHERE run_id NOT IN (SELECT run_id FROM moved_runs)
 ) AS p
 LEFT ANY JOIN run_names AS n ON n.project = p.project AND n.run_id = p.run_id
 WHERE n.deleted = 0
@@ -176,8 +176,8 @@ FROM
     (
         SELECT project, run_id, metric, rank, step, ts_us, value, attempt
         FROM points FINAL
-        WHERE run_id IN (SELECT arrayJoin([run_id, toUUIDOrZero(forked_from)]) FROM runs WHERE forked_from != ''
-                         UNION ALL SELECT run_id FROM rewinds)
+        WHERE run_id IN (SELECT arrayJoin([run_id, toUUIDOrZero(forked_from)]) FROM runs
+                         WHERE run_id IN (SELECT run_id FROM moved_runs))
     ) AS p
     INNER JOIN run_sources AS k ON k.project = p.project AND k.source = p.run_id
     WHERE p.step <= k.upto AND NOT arrayExists(cut -> cut.1 = p.rank AND cut.2 > p.attempt AND cut.3 < p.step, k.cuts)

@@ -78,16 +78,13 @@ def curves(
     if not run_ids or not metrics:
         return Curves({})
     starts = run_starts(client, project, run_ids) if x == "relative" else [0] * len(run_ids)
-    found = extents(client, project, run_ids, metrics, x=x, starts=starts)
-    careful = found.moved or any(extent.mixed for extent in found.metrics)
-    spans, moved = {}, {}
-    if careful:
-        moved = visible.sources(client, project, run_ids) if found.moved else {}
-        names = metrics if moved else [extent.metric for extent in found.metrics if extent.mixed]
-        spans = visible.spans(client, project, run_ids, names, moved)
-        if moved:
-            found = widened(found, spans, x=x, starts=dict(zip(run_ids, starts, strict=True)))
-    plans = plan(found.metrics, metrics, len(run_ids), window=window, width_px=max(1, width_px))
+    canonical = [str(UUID(run_id)) for run_id in run_ids]
+    spans, maybe_moved = visible.logged(client, project, run_ids, metrics)
+    moved = visible.sources(client, project, run_ids) if maybe_moved else {}
+    if moved:
+        spans |= visible.inherited(client, project, metrics, moved, spans)
+    found = extents(spans, x=x, starts=dict(zip(canonical, starts, strict=True)))
+    plans = plan(found, metrics, len(run_ids), window=window, width_px=max(1, width_px))
     if not plans:
         return Curves({})
     wanted = visible.Visible()
@@ -150,47 +147,18 @@ def renamed(branch: str, forked: bool) -> str:
 
 @dataclass(frozen=True)
 class Extent:
-    """How long a metric is: points of the longest run, first and last x; `mixed`: some steps may be logged twice."""
+    """How long a metric is: points of the longest run, first and last x over the runs, and if any is not finite."""
 
     metric: str
     points: int
     first: int
     last: int
     odd: bool
-    mixed: bool
 
 
-@dataclass(frozen=True)
-class Extents:
-    metrics: list[Extent]
-    moved: bool
-    """Some of the runs were forked or rewound."""
-
-
-def extents(
-    client: Client, project: str, run_ids: Sequence[str], metrics: Sequence[str], *, x: Axis, starts: Sequence[int]
-) -> Extents:
-    """The metrics that the runs logged themselves."""
-    found = rows(client, "curve_extents", project=project, run_ids=run_ids, metrics=metrics, x=x, starts=list(starts))
-    return Extents(
-        [
-            Extent(name, most, first, last, bool(odd), bool(mixed))
-            for name, most, first, last, odd, mixed, _ in found
-            if name
-        ],
-        any(row[-1] for row in found),
-    )
-
-
-def widened(
-    found: Extents,
-    spans: Mapping[tuple[str, str], Sequence[tuple[visible.Source, visible.Span]]],
-    *,
-    x: Axis,
-    starts: Mapping[str, int],
-) -> Extents:
-    """With what forks inherit."""
-    known = {extent.metric: extent for extent in found.metrics}
+def extents(spans: visible.Spans, *, x: Axis, starts: Mapping[str, int]) -> list[Extent]:
+    """One for each metric that the runs show."""
+    found: dict[str, Extent] = {}
     for (run_id, metric), of_pair in spans.items():
         points = sum(span.points for _, span in of_pair)
         odd = any(span.odd for _, span in of_pair)
@@ -201,11 +169,11 @@ def widened(
             start = starts[run_id] if x == "relative" else 0
             first = min(span.first_us for _, span in of_pair) - start
             last = max(span.last_us for _, span in of_pair) - start
-        if (one := known.get(metric)) is not None:
+        if (one := found.get(metric)) is not None:
             points, odd = max(points, one.points), odd or one.odd
             first, last = min(first, one.first), max(last, one.last)
-        known[metric] = Extent(metric, points, first, last, odd, True)
-    return Extents(list(known.values()), found.moved)
+        found[metric] = Extent(metric, points, first, last, odd)
+    return list(found.values())
 
 
 def plan(

@@ -8,7 +8,7 @@ summaries of the writers tell where that may be; a step range too many costs tim
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,10 @@ class Span:
     odd: int = 0
     first_us: int = 0
     last_us: int = 0
+
+
+Spans = dict[tuple[str, str], list[tuple[Source, Span]]]
+"""By run and metric: the writers' spans, and through which source the run shows them."""
 
 
 @dataclass
@@ -163,21 +167,33 @@ def sources(client: Client, project: str, run_ids: Sequence[str]) -> dict[str, l
     return found
 
 
-def spans(
-    client: Client, project: str, run_ids: Sequence[str], metrics: Sequence[str], moved: dict[str, list[Source]]
-) -> dict[tuple[str, str], list[tuple[Source, Span]]]:
-    """By run and metric, what each writer logged of what the run may show."""
-    of_run = {run_id: moved.get(run_id) or [Source(run_id, 0, HIGHEST)] for run_id in run_ids}
-    wanted = sorted({source.run_id for shown in of_run.values() for source in shown})
-    logged: defaultdict[str, list[tuple[str, Span]]] = defaultdict(list)
-    for run_id, metric, rank, attempt, first, last, redo_lo, redo_hi, *rest in rows(
-        client, "metric_spans", project=project, run_ids=wanted, metrics=list(metrics)
-    ):
-        logged[run_id].append((metric, Span(rank, attempt, first, last, (redo_lo, redo_hi), *rest)))
-    found: dict[tuple[str, str], list[tuple[Source, Span]]] = {}
-    for run_id, shown in of_run.items():
+def logged(client: Client, project: str, run_ids: Sequence[str], metrics: Sequence[str]) -> tuple[Spans, bool]:
+    """By run and metric, what each writer of the run itself logged; and whether some of the runs may show other points
+    than these."""
+    found: Spans = {}
+    moved = False
+    of_rows = rows(client, "metric_spans", project=project, run_ids=list(run_ids), metrics=list(metrics))
+    for run_id, metric, rank, attempt, first, last, redo_lo, redo_hi, n, odd, first_us, last_us, is_moved in of_rows:
+        span = Span(rank, attempt, first, last, (redo_lo, redo_hi), n, odd, first_us, last_us)
+        found.setdefault((run_id, metric), []).append((Source(run_id, 0, HIGHEST), span))
+        moved = bool(is_moved)
+    # A fork that has logged nothing itself has no row here.
+    return found, moved or len({run_id for run_id, _ in found}) < len(run_ids)
+
+
+def inherited(
+    client: Client, project: str, metrics: Sequence[str], moved: Mapping[str, Sequence[Source]], own: Spans
+) -> Spans:
+    """`own` of the runs in `moved`, with what their ancestors logged and they show."""
+    ancestors = sorted({source.run_id for shown in moved.values() for source in shown if source.depth})
+    known = own | (logged(client, project, ancestors, metrics)[0] if ancestors else {})
+    found: Spans = {}
+    for run_id, shown in moved.items():
         for source in shown:
-            for metric, span in logged[source.run_id]:
-                if span.first <= source.upto:
-                    found.setdefault((run_id, metric), []).append((source, span))
+            for metric in metrics:
+                of_pair = [
+                    (source, span) for _, span in known.get((source.run_id, metric), ()) if span.first <= source.upto
+                ]
+                if of_pair:
+                    found.setdefault((run_id, metric), []).extend(of_pair)
     return found

@@ -27,4 +27,4 @@ FROM
     WHERE redo_hi > -9223372036854775808 AND ({project:String} = '' OR project = {project:String})
       AND (empty({run_ids:Array(UUID)}) OR run_id IN {run_ids:Array(UUID)})
 )
-WHERE run_id NOT IN (SELECT run_id FROM runs WHERE forked_from != '' UNION ALL SELECT run_id FROM rewinds)
+WHERE run_id NOT IN (SELECT run_id FROM moved_runs)
