@@ -112,8 +112,15 @@ class Run(DescribedRun):
         if self.mode == "disabled":
             return True
         with self._lock:
-            flushed = self._writer is None or self._writer.closed or self._writer.flush_waiting()
-            parts = self._parts()
+            writer, outer = self._writer, self._busy  # a signal handler may wait while this very thread logs
+            self._busy = True
+            try:
+                flushed = writer is None or writer.closed or (not outer and writer.flush_waiting())
+                parts = self._parts()
+            finally:
+                self._busy = outer
+                if not outer:
+                    self._run_deferred()
         arrived = wait_for(self.settings, parts, durability, timeout) and flushed
         with self._lock:
             self._callbacks.tell(self._writer)
@@ -122,8 +129,8 @@ class Run(DescribedRun):
     def on_lag(self, callback: Callable[[Lag], object], *, after_s: float = 10.0) -> None:
         """Have `callback` called when what was logged has waited for `after_s` seconds, and once when that is over.
 
-        It gets a `Lag`. It is called from `log()` and `wait()`, in their thread, at most every 10 s, and may log.
-        What it raises becomes a warning.
+        It gets a `Lag`. It is called from `log()` and `wait()`, in their thread, at most every 10 s, and may log; it
+        must not wait for another thread that logs. What it raises becomes a warning.
         """
         with self._lock:
             self._callbacks.on_lag(callback, after_s)
@@ -132,8 +139,8 @@ class Run(DescribedRun):
     def on_error(self, callback: Callable[[PointsDropped], object]) -> None:
         """Have `callback` called when something was dropped, at most every 10 s; it gets a `PointsDropped`.
 
-        It is called from the call that dropped it, or a later one, in its thread, and may log. What it raises becomes a
-        warning.
+        It is called from the call that dropped it, or a later one, in its thread, and may log; it must not wait for
+        another thread that logs. What it raises becomes a warning.
         """
         with self._lock:
             self._callbacks.on_error(callback)
@@ -221,7 +228,16 @@ class Run(DescribedRun):
             self._captured["pid"] = os.getpid()
             self._started_us = time.time_ns() // 1000
             endings.watch_worker()
-        settings, identity = self.settings, self._identity
+        settings = self.settings
+        # What was changed since: a later start must not bring back a tag that was taken off.
+        identity = dataclasses.replace(
+            self._identity,
+            name=self.name,
+            notes=self.notes,
+            group=self.group,
+            job_type=self.job_type,
+            tags=tuple(self._tags),
+        )
         writer = SpoolWriter(
             settings.spool_dir,
             run_id=identity.run_id,

@@ -53,6 +53,16 @@ def test_a_rewind_closes_the_part_and_goes_on_as_the_next_attempt(held: Any) -> 
     assert [step for step, _ in before.series("a")] == list(range(10)), "nothing is destroyed"
 
 
+def test_a_rewind_brings_back_no_tag_and_no_name_of_before(held: Any) -> None:
+    run = runstream.init(name="first", tags=["draft", "kept"])
+    run.tags.discard("draft")
+    run.tags.add("new")
+    run.name = "second"
+    run.rewind(-1)
+    (started,) = held(run).of("RunStarted")
+    assert (started["tags"], started["name"]) == (["kept", "new"], "second")
+
+
 def test_a_run_is_rewound_as_often_as_one_likes(held: Any) -> None:
     run = runstream.init()
     for attempt in range(5):

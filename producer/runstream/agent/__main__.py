@@ -23,9 +23,10 @@ log = logging.getLogger("runstream.agent")
 OK, FAILED = 0, 1
 REPEAT_AFTER_S = 30.0
 VARIABLES = (
-    "Reads RUNSTREAM_DIR, RUNSTREAM_KAFKA, RUNSTREAM_TOPIC_PREFIX, RUNSTREAM_S3 and "
+    "Reads RUNSTREAM_DIR, RUNSTREAM_KAFKA, RUNSTREAM_TOPIC_PREFIX, RUNSTREAM_S3, RUNSTREAM_KEEP, "
+    "RUNSTREAM_INGEST_GROUP and "
     + ", ".join(PREFIX + field.name.upper() for field in dataclasses.fields(KafkaOptions) if field.name != "bootstrap")
-    + "; docs/agent.md explains them."
+    + "; docs/agent.md and docs/settings.md explain them."
 )
 
 
