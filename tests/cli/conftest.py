@@ -22,6 +22,8 @@ def runstream(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Runstream:
 
     def run(*arguments: str, code: int = 0) -> Result:
         done = CliRunner().invoke(app, list(arguments))
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
         assert done.exit_code == code, (done.output, done.stderr, done.exception)
         return done
 
