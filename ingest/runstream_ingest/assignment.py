@@ -53,6 +53,11 @@ class Assignment:
             return False
         return True
 
+    def forget_queued(self) -> None:
+        """Drops what was queued before it was known where to begin."""
+        while not self.queue.empty():
+            self.queue.get_nowait()
+
     async def drop(self) -> None:
         """Ends at once; what is not durable is read again."""
         self.ending = True

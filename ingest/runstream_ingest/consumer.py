@@ -268,6 +268,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._commit({source: (end, "") for source, end in beginning.recovered.items()})
         for source, position in beginning.positions.items():
             consumer.seek(TopicPartition(*source), position)
+        assignment.forget_queued()
         assignment.generations, assignment.marked = beginning.generations, dict(beginning.marked)
         assignment.reached = dict(beginning.positions)
 

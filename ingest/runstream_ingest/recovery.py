@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -68,7 +68,7 @@ class Recovery:
         """Does interrupted batches of `sources` again. Raises KafkaError when the brokers do not answer."""
         committed = await committed_of(self._options, self._group, sources)
         found = [one.intent for one in committed.values() if one.intent] if self._with_intents else []
-        interrupted = list({intent.name: intent for intent in found}.values())
+        interrupted = await self._possible(list({intent.name: intent for intent in found}.values()), sources)
         asked = set(sources).union(*(intent.ranges for intent in interrupted))
         places = await self._ledger.marks(asked) if self._with_marks else {}
         async with topic_reader(self._options, {s.topic for s in sources}, fetch_bytes=1) as reader:
@@ -93,6 +93,16 @@ class Recovery:
             if not (lost | anew) & set(intent.ranges):
                 await self._recover(intent, beginning, bounds, places)
         return beginning
+
+    async def _possible(self, found: Sequence[Intent], sources: Collection[Source]) -> list[Intent]:
+        """Those of which all partitions are still there; the others' messages are read as any."""
+        foreign = {source for intent in found for source in intent.ranges} - set(sources)
+        gone = foreign - await existing(self._options, {source.topic for source in foreign}) if foreign else foreign
+        if gone:
+            log.error(
+                "an interrupted batch had partitions that are not there any more", partitions=sorted(map(str, gone))
+            )
+        return [intent for intent in found if not gone & set(intent.ranges)]
 
     def _place(
         self,
@@ -201,3 +211,14 @@ async def committed_of(options: KafkaOptions, group: str, sources: Collection[So
         for partition, one in found.items()
         if one.offset >= 0
     }
+
+
+async def existing(options: KafkaOptions, topics: Collection[str]) -> set[Source]:
+    """The partitions of `topics`, as far as these are there. Raises KafkaError."""
+    admin = AIOKafkaAdminClient(**options.client_arguments(), client_id="runstream-ingest-topics")
+    try:
+        await admin.start()
+        described = await admin.describe_topics(sorted(topics))
+    finally:
+        await admin.close()
+    return {Source(topic["topic"], one["partition"]) for topic in described for one in topic["partitions"]}
