@@ -12,6 +12,8 @@ from runstream_deploy.operations.letter_topics import number
 from runstream_deploy.operations.letters import FACTS, Letter
 from runstream_deploy.operations.patience import written
 
+WITHIN_S = 60.0
+
 
 class FileLetters:
     """The letters of `directory`, a data directory; `database_url` is where they go back to."""
@@ -45,7 +47,7 @@ class FileLetters:
                     continue
                 try:
                     message = Message(letter.topic, letter.key or b"", letter.value, letter.headers)
-                    await written(ingest.put([message]), ingest.health)
+                    await written(ingest.put([message]), ingest.health, within_s=WITHIN_S)
                 except MessageRefused as error:
                     failed[letter.id] = str(error)
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, TypeVar
@@ -18,11 +19,14 @@ PATIENCE_S = 20.0
 LOOK_EVERY_S = 0.5
 
 
-async def written(work: Awaitable[T], health: Health, patience_s: float = PATIENCE_S) -> T:
+async def written(
+    work: Awaitable[T], health: Health, *, patience_s: float = PATIENCE_S, within_s: float = math.inf
+) -> T:
     """What `work` returns. Ingest tries an insert for ever, which is wrong for a person who looks on: when `health` has
-    a problem for `patience_s`, raises NotWritten with it, and `work` is cancelled."""
+    a problem for `patience_s`, or `within_s` are over, raises NotWritten, and `work` is cancelled."""
     task = asyncio.ensure_future(work)
     troubled_since: float | None = None
+    ends_at = time.monotonic() + within_s
     try:
         while not (await asyncio.wait((task,), timeout=LOOK_EVERY_S))[0]:
             problems = {name: text for name, text in health.problems.items() if name != "start"}
@@ -30,6 +34,8 @@ async def written(work: Awaitable[T], health: Health, patience_s: float = PATIEN
             troubled_since = (troubled_since or now) if problems else None
             if troubled_since is not None and now - troubled_since >= patience_s:
                 raise NotWritten(reason="; ".join(problems.values()))
+            if now >= ends_at:
+                raise NotWritten(reason=f"nothing was durable within {within_s:.0f} s.")
         return task.result()
     finally:
         if not task.done():
