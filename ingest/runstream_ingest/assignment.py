@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from runstream_ingest import faults
 from runstream_ingest.errors import TooManyDeadLetters
+from runstream_ingest.kafka_offsets import KafkaOffsets
 from runstream_ingest.records import Carried, Record, Source, carried
 from runstream_ingest.step import Step
 
@@ -29,6 +30,7 @@ class Assignment:
         self.queue: asyncio.Queue[Carried[list[Record]] | None] = asyncio.Queue(chunks)
         self.steps: Steps | None = None
         self.ending = False
+        self.offsets: KafkaOffsets | None = None
         self.marked: dict[Source, int] = {}
         """The ends of the marks that were written in this assignment, or found at its begin."""
         self.reached: dict[Source, int] = {}
@@ -76,6 +78,8 @@ class Assignment:
             await steps.close()
             raise
         finally:
+            if self.offsets is not None:
+                self.offsets.ended = True
             await steps.abandon()
 
     async def _put_all(self, steps: Steps) -> None:

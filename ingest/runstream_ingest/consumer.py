@@ -278,7 +278,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
             assignment.reached.update(ends)
             self._is_durable(ranges)
 
-        offsets = KafkaOffsets(
+        assignment.offsets = offsets = KafkaOffsets(
             self._commit,
             durable,
             generations=beginning.generations if self._with_marks else None,
