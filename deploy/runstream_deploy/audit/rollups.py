@@ -114,8 +114,15 @@ def compare(client: Client, scope: Scope, report: Report, progress: Callable[[in
     done = 0
     for project, runs in batches(found):
         report.runs += len(runs)
-        for problem in _problems(client, project, runs):
-            report.add(problem)
+        waiting = outdated(client, project, runs)
+        if waiting:
+            report.note(
+                f"{project}: {len(waiting):,} summaries wait for ingest, which computes those of re-logged, rewound or "
+                "forked runs within seconds; `runstream rebuild` does it now."
+            )
+        for problem, metric in _problems(client, project, runs):
+            if problem.kind != "wrong summary" or (problem.run_id, metric) not in waiting:
+                report.add(problem)
         done += len(runs)
         if progress is not None:
             progress(done, len(found))
@@ -135,15 +142,25 @@ def batches(found: Sequence[Sequence[str]]) -> Iterator[tuple[str, list[str]]]:
         yield of, held
 
 
-def _problems(client: Client, project: str, runs: Sequence[str]) -> Iterator[Problem]:
+def outdated(client: Client, project: str, runs: Sequence[str]) -> set[tuple[str, str]]:
+    """Run and metric of the summaries that cannot be added up and were not computed yet."""
+    from runstream_storage import corrections
+
+    found = corrections.candidates(client, project=project, run_ids=runs)
+    return {(pair.run.run_id, pair.metric) for pair in corrections.outdated(client, project, found)} if found else set()
+
+
+def _problems(client: Client, project: str, runs: Sequence[str]) -> Iterator[tuple[Problem, str]]:
+    """Each with its metric."""
     parameters: dict[str, Any] = {"project": project, "runs": [UUID(run) for run in runs]}
     for run, metric, n, of, low, least, high, greatest in client.query(SUMMARIES, parameters=parameters).result_rows:
         text = f"{metric}: n {n}, min {low:g}, max {high:g}; its points say n {of}, min {least:g}, max {greatest:g}"
-        yield Problem("wrong summary", text, project=project, run_id=run)
+        yield Problem("wrong summary", text, project=project, run_id=run), metric
     for run, metric, step in client.query(LAST, parameters=parameters).result_rows:
-        yield Problem("wrong summary", f"{metric}: last is not what step {step} has", project=project, run_id=run)
+        text = f"{metric}: last is not what step {step} has"
+        yield Problem("wrong summary", text, project=project, run_id=run), metric
     for level in LEVELS:
         rows = client.query(CURVES, parameters={**parameters, "lvl": level}).result_rows
         for run, metric, count, bucket in rows:
             text = f"{metric}: {count:,} buckets of 2^{level} steps, the first from step {bucket << level}"
-            yield Problem("wrong curve", text, count, project, run)
+            yield Problem("wrong curve", text, count, project, run), metric
