@@ -49,6 +49,12 @@ class Group:
             found = consumer.committed(places, timeout=TIMEOUT_S)
             return {(place.topic, place.partition): max(0, place.offset) for place in found}
 
+    def has_intents(self) -> bool:
+        """Whether a batch was announced and not finished. Moving the offsets wipes its intent out."""
+        asked = [ConsumerGroupTopicPartitions(self.name)]
+        found = AdminClient(self._options).list_consumer_group_offsets(asked, request_timeout=TIMEOUT_S)
+        return any(place.metadata for place in found[self.name].result().topic_partitions)
+
     def lag(self) -> int:
         """Messages that are not committed as durable."""
         ends, committed = self.ends(self.topics), self.committed()

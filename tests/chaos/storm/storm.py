@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 
 from runstream.kafka_topics import control_topic, metrics_topic
 from runstream_deploy.dev import ClickHouseService, KafkaService, Service
@@ -360,9 +360,15 @@ class Storm:
         try:
             if not self._group.is_empty():
                 return
+            if self._group.has_intents():
+                self._report("           offsets not moved: a batch was interrupted, workers first finish it")
+                self._resetting = ""
+                self._workers.are_down = False
+                return
             self._group.to_earliest(forget=self._resetting == "group deleted")
-        except KafkaException:
-            return  # the broker is away; again at the next turn
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
+                return  # the broker is away; again at the next turn
         self._report(f"           all offsets back to the earliest ({self._resetting})")
         self._resetting = ""
         self._workers.are_down = False
