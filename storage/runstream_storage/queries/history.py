@@ -48,8 +48,8 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Stretches:
-    """An envelope as `results.Curve`, of one attempt (-1: of all), or against another metric. `x0` and `x1` are doubles:
-    x as in `results.Curve`, or values of the other metric."""
+    """An envelope as `results.Curve`, of one attempt (-1: of all), or against another metric. `x0` and `x1` are
+    doubles: x as there, or values of the other metric."""
 
     run_id: str
     metric: str

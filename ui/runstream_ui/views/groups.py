@@ -10,11 +10,12 @@ import streamlit as st
 from runstream_storage.errors import FilterError
 from runstream_storage.filters.columns import param_column
 from runstream_storage.queries.results import Group, RunRow, Scalar, Spread
-from runstream_ui import data, formats, frame, urls
+from runstream_ui import data, formats, urls
 from runstream_ui.bands import RunGroup
 from runstream_ui.columns import described
 from runstream_ui.palette import RUN_COLOURS
 from runstream_ui.widgets import empty
+from runstream_ui.widgets.filter_bar import KEY as FILTER_KEY
 from runstream_ui.widgets.filter_bar import show_error
 from runstream_ui.widgets.metric_sections import metric_sections
 from runstream_ui.widgets.table import Cell, Column, Row, table
@@ -99,7 +100,7 @@ def groups(project: str, where: str, by: str, chosen: Sequence[str]) -> None:
         label=f"Runs of {project} by {by}",
         selected=ticked,
         on_select=lambda chosen_ids: urls.put_list("gsel", chosen_ids),
-        on_open=lambda group_id, _column: _show_runs(project, where, by, ids[group_id].key),
+        on_open=lambda group_id, _column: _show_runs(where, by, ids[group_id].key),
         max_height="min(40vh, 30rem)",
     )
     drawn = ticked or list(ids)[:_DRAWN]
@@ -123,10 +124,11 @@ def _charts(project: str, where: str, by: str, drawn: Sequence[tuple[Group, str]
     metric_sections(project, runs, key="groups", overlay=True, groups=members)
 
 
-def _show_runs(project: str, where: str, by: str, key: Scalar) -> None:
-    text = f"({where}) and {condition(by, key)}" if where else condition(by, key)
-    st.session_state.pop("filter", None)
-    frame.go("runs", project=project, filter=text)
+def _show_runs(where: str, by: str, key: Scalar) -> None:
+    st.session_state[FILTER_KEY] = f"({where}) and {condition(by, key)}" if where else condition(by, key)
+    for name in ("by", "gsel", "page"):
+        urls.put(name, "")
+    st.rerun("app")
 
 
 def _head(project: str, text: str) -> Column:
