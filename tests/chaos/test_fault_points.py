@@ -114,3 +114,33 @@ def test_offsets_reset_to_the_earliest_on_a_filled_database_change_nothing(
     found = filled.look(database, group)
     assert found.broken == []
     assert found.duplicates == 0
+
+
+def test_an_interrupted_batch_that_held_replays_is_done_again_without_them(filled: Rig, database: str) -> None:
+    without_merges(database)
+    killed_at(filled, database, "mixed", "before_commit")  # a first part is durable
+    look = filled.group("mixed")
+    filled.until("the dead member is gone", look.is_empty)
+    look.to_earliest(forget=False)
+    large = {"batch_rows": 1_000_000, "batch_age_s": 1}
+    killed_at(filled, database, "mixed", "before_insert.points", **large)
+    filled.drain(database, "mixed", **large)
+    found = filled.look(database, "mixed")
+    assert found.broken == []
+    assert found.duplicates == 0
+
+
+def test_offsets_moved_under_an_interrupted_batch_store_it_twice_and_answers_stay_right(
+    filled: Rig, database: str
+) -> None:
+    without_merges(database)
+    killed_at(filled, database, "moved", "before_insert.coverage")
+    look = filled.group("moved")
+    assert look.has_intents()
+    filled.until("the dead member is gone", look.is_empty)
+    look.to_earliest(forget=False)
+    assert not look.has_intents()
+    filled.drain(database, "moved", batch_rows=1_000_000, batch_age_s=1)
+    found = filled.look(database, "moved")
+    assert found.broken == []
+    assert found.duplicates > 0

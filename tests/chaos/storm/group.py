@@ -52,8 +52,9 @@ class Group:
     def has_intents(self) -> bool:
         """Whether a batch was announced and not finished. Moving the offsets wipes its intent out."""
         asked = [ConsumerGroupTopicPartitions(self.name)]
-        found = AdminClient(self._options).list_consumer_group_offsets(asked, request_timeout=TIMEOUT_S)
-        return any(place.metadata for place in found[self.name].result().topic_partitions)
+        admin = AdminClient(self._options)  # kept by a name: its futures never end once it is collected
+        found = admin.list_consumer_group_offsets(asked, request_timeout=TIMEOUT_S)[self.name].result()
+        return any(place.metadata for place in found.topic_partitions)
 
     def lag(self) -> int:
         """Messages that are not committed as durable."""
