@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from runstream.agent.lock import holder
 from runstream.identity import new_run_id
 from runstream.spool import list_spools
@@ -60,7 +62,9 @@ class Host:
     def close(self) -> None:
         for child in self.children:
             child.kill()
-        signal_pid(self.agent_pid, signal.SIGKILL)
+        for process in psutil.process_iter(["cmdline"]):  # also an agent that a trainer has only just started
+            if str(self.directory) in (process.info["cmdline"] or []):
+                signal_pid(process.pid, signal.SIGKILL)
 
 
 @dataclass(frozen=True)
