@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import resources
@@ -36,6 +37,15 @@ def rows(client: Client, name: str, **parameters: object) -> Sequence[Sequence[A
     """The rows of `sql/<name>.sql`."""
     result: Sequence[Sequence[Any]] = ask(client, statement(name), parameters).result_rows
     return result
+
+
+def at_once(*questions: Callable[[], Any]) -> list[Any]:
+    """The answers of independent questions, asked over as many connections; the error of the first one that fails."""
+    if len(questions) < 2:
+        return [question() for question in questions]
+    with ThreadPoolExecutor(max_workers=len(questions) - 1) as pool:
+        others = [pool.submit(question) for question in questions[1:]]
+        return [questions[0](), *(other.result() for other in others)]
 
 
 def translate(error: Exception) -> Exception:

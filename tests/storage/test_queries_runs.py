@@ -1,4 +1,5 @@
 import math
+from random import Random
 from typing import Any
 
 import pytest
@@ -465,3 +466,28 @@ def test_first_and_last_go_by_attempt_and_step_also_below_zero_and_for_nan(clien
     assert values[:2] == [1.0, 4.0]
     assert all(math.isnan(value) for value in values[2:])
     assert names(queries.runs(client, ["vision"], filter="last(a) = 4 and first(a) = 1 and last(b) = nan")) == ["run-0"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_page_derives_states_as_the_view_does(client: Client, pen: Any, seed: int) -> None:
+    random = Random(seed)
+    for number in range(12):
+        run_id = pen.run(number)
+        for writer in range(1, random.randint(2, 5)):
+            attempt = random.randint(0, 2)
+            at_us = pen.start_us + random.randint(0, 15) * MINUTE_US
+            pen.alive(run_id, at_us=at_us, writer=writer, attempt=attempt)
+            if random.random() < 0.7:
+                state = random.choice(("finished", "preempted", "killed", "failed"))
+                pen.end(
+                    run_id, state, at_us=at_us, writer=writer, attempt=attempt, exit_code=writer, reason=f"r{writer}"
+                )
+    shown = {}
+    for row in queries.runs(client, ["vision"], limit=100).rows:
+        header = queries.run(client, "vision", row.run_id)
+        assert header is not None
+        assert header.run == row
+        shown[row.run_id] = (row.state, row.ended_at, row.last_at, row.duration_s, header.attempts, header.exit_code)
+    columns = "toString(run_id), state, ended_at, last_at, duration_s, attempts, exit_code"
+    found = client.query(f"SELECT {columns} FROM v_runs", tz_mode="aware")
+    assert {run: tuple(values) for run, *values in found.result_rows} == shown

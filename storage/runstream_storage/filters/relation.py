@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from runstream_storage.filters.columns import ATTRIBUTES
 from runstream_storage.filters.terms import Subject
 
+ALWAYS = "1"
 PARAM_TABLES = {"config": "params", "summary": "summary_values"}
 
 # Attribute: the joins it needs and its expression. r: runs, e: run_edits, s: run_states.
@@ -37,25 +38,31 @@ EXPRESSIONS: dict[str, tuple[str, str]] = {
 
 # The order of `last`, (attempt, step, ver), as one number: comparing it takes half the time of comparing tuples.
 LAST_ORDER = (
-    "bitOr(bitShiftLeft(toUInt256(s.last.attempt), 128), bitOr(bitShiftLeft(toUInt256("
-    "bitXor(reinterpretAsUInt64(s.last.step), 9223372036854775808)), 64), toUInt256(s.last.ver)))"
+    "bitOr(bitShiftLeft(toUInt256(last.attempt), 128), bitOr(bitShiftLeft(toUInt256("
+    "bitXor(reinterpretAsUInt64(last.step), 9223372036854775808)), 64), toUInt256(last.ver)))"
 )
+# Aggregate: what it reads of a row, and how that makes one value. {0} is If where several metrics are read at once, {1}
+# the condition. A name stands for a long expression because planning takes a time for each place in which it stands.
 METRIC = {
-    "last": f"argMaxIf(s.last.value, {LAST_ORDER}, metric = {{0}})",
-    "first": "minIf(s.first, metric = {0}).3",
-    "min": "minIf(s.min, metric = {0})",
-    "max": "maxIf(s.max, metric = {0})",
+    "last": (f"last.value AS latest, {LAST_ORDER} AS newest", "argMax{0}(latest, newest{1})"),
+    "first": ("first", "min{0}(s.first{1}).3"),
+    "min": ("min", "min{0}(s.min{1})"),
+    "max": ("max", "max{0}(s.max{1})"),
 }
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A column as SQL: `present` is its test for a value, `kind` is set for params, `number` and `text` its forms."""
+    """A column as SQL: `present` is its test for a value, `kind` is set for params, `number` and `text` its forms.
+
+    `zero_if_absent`: `number` is 0 where there is no value, so that it sorts without a test.
+    """
 
     present: str
     number: str = ""
     text: str = ""
     kind: str = ""
+    zero_if_absent: bool = False
 
 
 @dataclass
@@ -101,7 +108,7 @@ class Selection:
             return Reference(present=f"notEmpty({expression})", text=expression)
         if kind in {"text", "state"}:
             return Reference(present=f"{expression} != ''", text=expression)
-        return Reference(present=f"{expression} > 0" if name == "ended" else "1", number=expression)
+        return Reference(f"{expression} > 0" if name == "ended" else ALWAYS, number=expression, zero_if_absent=True)
 
     def _metric(self, subject: Subject) -> Reference:
         if subject.aggregate == "count":
@@ -112,7 +119,7 @@ class Selection:
         value, has = f"metrics.{alias}_{subject.aggregate}", f"metrics.{alias}_has > 0"
         if subject.aggregate in {"min", "max"}:
             return Reference(present=f"({has} AND NOT isNaN({value}))", number=value)
-        return Reference(present=has, number=value)
+        return Reference(present=has, number=value, zero_if_absent=True)
 
     def sources(self) -> str:
         """FROM with all joins, and WHERE without the filter."""
@@ -147,10 +154,10 @@ class Selection:
         if "e" in self._joins:
             return " AND ".join(f"e.{key} = 0" for key in hidden)
         keys = ", ".join(f"'{key}'" for key in hidden)
+        of_run = ", ".join(f"r.{key}" for key in self._keys.split(", "))
         return (
-            f"({', '.join(f'r.{key}' for key in self._keys.split(', '))}) NOT IN (SELECT {self._keys} FROM run_attrs "
-            f"WHERE project IN {projects} AND key IN ({keys}) GROUP BY project, run_id, key "
-            "HAVING argMax(is_deleted, ver) = 0)"
+            f"({of_run}) NOT IN (SELECT {self._keys} FROM run_attrs FINAL "
+            f"WHERE project IN {projects} AND key IN ({keys}) AND is_deleted = 0)"
         )
 
     def _param_source(self, table: str, chosen: dict[tuple[str, ...], str], projects: str) -> str:
@@ -168,32 +175,36 @@ class Selection:
         )
 
     def _metric_source(self, projects: str) -> str:
-        columns = []
+        columns, read = [], {}
         for metric, (alias, aggregates) in self._metrics.items():
-            name = self.bind(metric, "String")
-            columns.append(f"countIf(metric = {name}) AS {alias}_has")
-            columns += [f"{METRIC[aggregate].format(name)} AS {alias}_{aggregate}" for aggregate in sorted(aggregates)]
-        source = self._rows(projects, self._metrics)
+            only = "" if len(self._metrics) == 1 else f"metric = {self.bind(metric, 'String')}"
+            columns.append(f"countIf({only}) AS {alias}_has" if only else f"count() AS {alias}_has")
+            for aggregate in sorted(aggregates):
+                read[aggregate], form = METRIC[aggregate]
+                value = form.format("If" if only else "", f", {only}" if only else "")
+                columns.append(f"{value} AS {alias}_{aggregate}")
+        source = self._rows(projects, self._metrics, ["metric", *read.values()])
         return f"SELECT {self._keys}, {', '.join(columns)} FROM ({source}) AS s GROUP BY {self._keys}"
 
-    def _rows(self, projects: str, metrics: Iterable[str]) -> str:
+    def _rows(self, projects: str, metrics: Iterable[str], columns: Sequence[str]) -> str:
         """The rows of metric_summary, and in place of those that are wrong as sums the exact ones."""
         everything = self.bind(sorted(metrics), "Array(String)")
-        columns = f"{self._keys}, metric, rank, writer, min, max, first, last, n"
+        chosen = f"{self._keys}, {', '.join(columns)}"
+        # One exact row a metric and run: no other is older than it.
+        exact = chosen.replace("rank, writer", "toUInt32(0), toUInt64(0)").replace(LAST_ORDER, "toUInt256(0)")
         where = f"WHERE project IN {projects} AND metric IN {everything}"
         return (
-            f"SELECT {columns} FROM metric_summary {where} AND ({self._keys}, metric) NOT IN "
+            f"SELECT {chosen} FROM metric_summary {where} AND ({self._keys}, metric) NOT IN "
             f"(SELECT {self._keys}, metric FROM summary_exact {where}) UNION ALL "
-            f"SELECT {columns.replace('rank, writer', 'toUInt32(0) AS rank, toUInt64(0) AS writer')} "
-            f"FROM summary_exact FINAL {where} AND n > 0"
+            f"SELECT {exact} FROM summary_exact FINAL {where} AND n > 0"
         )
 
     def _count_source(self, projects: str) -> str:
         columns = []
         for metric, alias in self._counts.items():
             columns.append(f"sumIf(n, metric = {self.bind(metric, 'String')}) AS {alias}")
+        source = self._rows(projects, self._counts, ["metric", "rank, writer", "n"])
         return (
             f"SELECT {self._keys}, {', '.join(columns)} FROM (SELECT {self._keys}, metric, max(s.n) AS n "
-            f"FROM ({self._rows(projects, self._counts)}) AS s GROUP BY {self._keys}, metric, rank, writer) "
-            f"GROUP BY {self._keys}"
+            f"FROM ({source}) AS s GROUP BY {self._keys}, metric, rank, writer) GROUP BY {self._keys}"
         )

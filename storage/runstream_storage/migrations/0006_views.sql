@@ -11,7 +11,8 @@
 -- hides: a point of this rank and an earlier attempt with a greater step. At equal steps the lowest depth wins. A rewind
 -- hides what was inherited, too: to a child, its ancestors' attempts are earlier than any of its own.
 -- In ordinary runs a point costs no more than a look into a set, which is empty while nobody forks or rewinds.
--- State: the end of the newest attempt's writers once all of them have ended, the worst of them; until then the age of
+-- State: the end of the newest attempt's writers once all of them have ended, the worst of them and of those the last;
+-- queries/run_states.py derives the same for a page of runs. Until then the age of
 -- the last sign of life against the newest time that was ingested, so that a backlog makes no run look lost. That is the
 -- brokers' time of the newest control message, which no machine whose clock is ahead can change; without brokers it is
 -- the newest sign of life, capped by wall-clock time. Bits 6 to 55 of a version are microseconds since 2025.
@@ -85,7 +86,7 @@ FROM
     SELECT project, run_id, max(writer_us) AS seen_us,
            max(writer_attempt * 2 + (end.1 = 0)) AS newest,
            max(end.1) AS end_ver,
-           argMax((end.2, end.3, end.4), writer_attempt * 8 + indexOf(['finished', 'preempted', 'killed', 'failed'], end.2)) AS worst
+           argMax((end.2, end.3, end.4), (writer_attempt * 8 + indexOf(['finished', 'preempted', 'killed', 'failed'], end.2), end.1)) AS worst
     FROM
     (
         SELECT project, run_id, toUInt32(max(attempt)) AS writer_attempt, max(last_us) AS writer_us,

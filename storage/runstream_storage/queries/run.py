@@ -20,23 +20,23 @@ def find_run(client: Client, text: str, *, project: str = "") -> RunRow | None:
     if not found or (found[0][2] == 3 and len(found) > 1):
         return None
     of_project, run_id, _ = found[0]
-    row = run_rows.fetch(client, [of_project], [run_id]).get(run_id)
-    return run_rows.run_row(row) if row else None
+    found_run = run_rows.fetch(client, [of_project], [run_id]).get(run_id)
+    return found_run.row if found_run else None
 
 
 def run(client: Client, project: str, run_id: str) -> RunHeader | None:
     """What stands above the charts of a run; None when there is no such run, or it was deleted."""
-    row = run_rows.fetch(client, [project], [run_id]).get(run_id)
-    if row is None:
+    found = run_rows.fetch(client, [project], [run_id]).get(run_id)
+    if found is None:
         return None
     metrics = summaries(client, project, [run_id])
     return RunHeader(
-        run=run_rows.run_row(row),
-        external_id=row[run_rows.EXTERNAL_ID],
-        parent_run=row[run_rows.PARENT_RUN],
-        attempts=row[run_rows.ATTEMPTS],
-        exit_code=row[run_rows.EXIT_CODE],
-        reason=row[run_rows.REASON],
+        run=found.row,
+        external_id=found.external_id,
+        parent_run=found.parent_run,
+        attempts=found.attempts,
+        exit_code=found.exit_code,
+        reason=found.reason,
         metrics=len(metrics),
         points=sum(metric.n for metric in metrics),
         last_step=max((metric.last_step for metric in metrics), default=None),

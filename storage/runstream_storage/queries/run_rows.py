@@ -1,51 +1,80 @@
-"""The lines of a runs table, from the rows of run_rows.sql."""
+"""The lines of a runs table: what a run started as, what people made of it, and how it is doing."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runstream_storage.execution import moment, rows
+from runstream_storage.execution import at_once, moment, rows
 from runstream_storage.queries.results import RunRow, Scalar, Value
+from runstream_storage.queries.run_states import RunState, Sign, run_state
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-# Places of run_rows.sql that only a run's own page shows.
-EXTERNAL_ID, PARENT_RUN, ATTEMPTS, EXIT_CODE, REASON = range(15, 20)
+
+@dataclass(frozen=True, slots=True)
+class FoundRun:
+    """A line of a runs table, and what only the run's own page shows."""
+
+    row: RunRow
+    external_id: str
+    parent_run: str
+    attempts: int
+    exit_code: int
+    reason: str
 
 
-def fetch(client: Client, projects: Sequence[str], run_ids: Sequence[str]) -> dict[str, Sequence[Any]]:
-    """The rows of run_rows.sql by run id."""
+def fetch(client: Client, projects: Sequence[str], run_ids: Sequence[str]) -> dict[str, FoundRun]:
+    """The runs of `run_ids` that exist and are not deleted, by run id."""
     if not run_ids:
         return {}
-    found = rows(client, "run_rows", projects=list(projects), run_ids=list(run_ids))
-    return {row[1]: row for row in found}
+    scope = {"projects": list(projects), "run_ids": list(run_ids)}
+    started, signs, newest, edits = at_once(
+        lambda: rows(client, "run_rows", **scope),
+        lambda: rows(client, "run_signs", **scope),
+        lambda: rows(client, "newest_time"),
+        lambda: rows(client, "run_edits", **scope),
+    )
+    signs_of: defaultdict[str, list[Sign]] = defaultdict(list)
+    for run, *sign in signs:
+        signs_of[run].append(Sign(*sign))
+    edits_of: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for run, key, value in edits:
+        edits_of[run][key] = value
+    newest_us = newest[0][0]
+    return {
+        row[0]: found_run(row, run_state(signs_of[row[0]], newest_us), edits_of[row[0]])
+        for row in started
+        if "deleted" not in edits_of[row[0]]
+    }
 
 
-def run_row(row: Sequence[Any], values: dict[str, Scalar] | None = None) -> RunRow:
-    project, run_id, name, state, created_us, ended_us, last_us, duration_s, group, job_type, user, host = row[:12]
-    tags, notes, archived = row[12:15]
-    return RunRow(
+def found_run(started: Sequence[Any], state: RunState, edits: Mapping[str, str]) -> FoundRun:
+    """The same rules as v_runs."""
+    run_id, project, created_us, name, group, job_type, user, host, notes, external_id, parent_run = started
+    row = RunRow(
         project=project,
         run_id=run_id,
-        name=name,
-        state=state,
+        name=edits.get("name") or name,
+        state=state.state,
         created_at=moment(created_us),
-        ended_at=moment(ended_us) if ended_us else None,
-        last_at=moment(last_us),
-        duration_s=duration_s,
-        group=group,
-        job_type=job_type,
+        ended_at=moment(state.ended_us) if state.ended_us else None,
+        last_at=moment(max(state.seen_us, state.ended_us, created_us)),
+        duration_s=max((state.ended_us or state.seen_us) - created_us, 0) / 1e6,
+        group=edits.get("group", group),
+        job_type=edits.get("job_type", job_type),
         user=user,
         host=host,
-        tags=tuple(tags),
-        notes=notes,
-        archived=bool(archived),
-        values=values or {},
+        tags=tuple(sorted(key.removeprefix("tag:") for key in edits if key.startswith("tag:"))),
+        notes=edits.get("notes", notes),
+        archived="archived" in edits,
     )
+    return FoundRun(row, external_id, parent_run, state.attempt + 1, state.exit_code, state.reason)
 
 
 def value_of(name: str, kind: str, text: str, number: float) -> Value:

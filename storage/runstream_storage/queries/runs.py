@@ -5,20 +5,27 @@ First the ids of the page, from the columns that the filter and the sort key nam
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from string import Template
+from typing import TYPE_CHECKING, Any, Literal
 
-from runstream_storage.execution import ask, moment, rows
+from runstream_storage.execution import ask, at_once, moment, rows, statement
 from runstream_storage.filters.compiler import compile_filter
 from runstream_storage.filters.parser import parse_column
-from runstream_storage.filters.relation import Selection
+from runstream_storage.filters.relation import ALWAYS, METRIC, Selection
 from runstream_storage.filters.terms import Subject
 from runstream_storage.queries import run_rows
 from runstream_storage.queries.results import Best, Project, RunsPage, Scalar
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
+
+# Aggregate: what it reads of a row of run_summary, how that makes one value, and the value in summary_exact.
+EXACT = {"last": "e.last.value", "first": "e.first.value", "min": "e.min", "max": "e.max"}
+METRIC_VALUES = {name: (parts, form.format("", ""), EXACT[name]) for name, (parts, form) in METRIC.items()}
 
 
 def projects(client: Client) -> list[Project]:
@@ -49,19 +56,28 @@ def runs(
     where = compile_filter(filter, selection, now=datetime.now(UTC))
     order = order_by(parse_column(sort), selection, descending=descending)
 
-    page = ask(
-        client,
-        f"SELECT toString(r.run_id) AS run, count() OVER () AS matched\n{filtered(selection, where)}\n"
-        f"ORDER BY {order}\nLIMIT {selection.bind(limit, 'UInt32')} OFFSET {selection.bind(offset, 'UInt64')}",
-        selection.parameters,
-    ).result_rows
+    def matching() -> Sequence[Sequence[Any]]:
+        found: Sequence[Sequence[Any]] = ask(
+            client,
+            f"SELECT toString(r.run_id) AS run, count() OVER () AS matched\n{sources}\n"
+            f"ORDER BY {order}\nLIMIT {selection.bind(limit, 'UInt32')} OFFSET {selection.bind(offset, 'UInt64')}",
+            selection.parameters,
+        ).result_rows
+        return found
+
+    sources = filtered(selection, where)
+    if filter.strip():
+        page, total = at_once(matching, lambda: count(client, projects, archived=archived))
+    else:
+        page = matching()
+        total = page[0][1] if page else (count(client, projects, archived=archived) if offset else 0)
     matched = page[0][1] if page else (count(client, projects, filter=filter, archived=archived) if offset else 0)
-    total = count(client, projects, archived=archived) if filter.strip() else matched
     run_ids = [row[0] for row in page]
-    found = run_rows.fetch(client, projects, run_ids)
-    values = column_values(client, projects, run_ids, subjects)
+    found, values = at_once(
+        lambda: run_rows.fetch(client, projects, run_ids), lambda: column_values(client, projects, run_ids, subjects)
+    )
     return RunsPage(
-        rows=[run_rows.run_row(found[run], values.get(run, {})) for run in run_ids if run in found],
+        rows=[replace(found[run].row, values=values[run]) for run in run_ids if run in found],
         matched=matched,
         total=total,
     )
@@ -118,8 +134,12 @@ def order_by(subject: Subject, selection: Selection, *, descending: bool) -> str
     keys = []
     if reference.number:
         has_number = number_test(reference.kind, reference.present)
-        number = f"if({has_number}, toFloat64({reference.number}), 0)"
-        keys += [f"NOT ({has_number})", f"isNaN({number})", f"{number} {direction}"]
+        number = reference.number
+        if not reference.zero_if_absent:
+            number = f"if({has_number}, toFloat64({number}), 0)"
+        if has_number != ALWAYS:
+            keys += [f"NOT ({has_number})", f"isNaN({number})"]
+        keys.append(f"{number} {direction}")
     if reference.text:
         keys += [f"NOT ({reference.present})", f"{reference.text} {direction}"]
     return ", ".join([*keys, "r.created_us DESC", "r.run_id DESC"])
@@ -141,33 +161,57 @@ def column_values(
                 for run, values in stored.items():
                     result[run][text] = next((values[name] for name in subject.names if name in values), None)
     metrics = {text: subject for text, subject in wanted.items() if subject.kind == "metric"}
-    if metrics:
-        numbers = metric_numbers(client, projects, run_ids, metrics.values())
+    counts = {text: subject.name for text, subject in metrics.items() if subject.aggregate == "count"}
+    if len(counts) < len(metrics):
+        add_metric_values(
+            client, projects, run_ids, {text: one for text, one in metrics.items() if text not in counts}, result
+        )
+    if counts:
+        names = sorted(set(counts.values()))
+        found = rows(client, "metric_counts", projects=list(projects), run_ids=list(run_ids), metrics=names)
+        numbers = {(run, metric): n for run, metric, n in found}
         for run, values in result.items():
-            found = numbers.get(run, {})
-            values.update((text, found.get((subject.name, subject.aggregate))) for text, subject in metrics.items())
+            values.update((text, numbers.get((run, metric))) for text, metric in counts.items())
     return result
 
 
-def metric_numbers(
-    client: Client, projects: Sequence[str], run_ids: Sequence[str], subjects: Iterable[Subject]
-) -> dict[str, dict[tuple[str, str], Scalar]]:
-    """By run, then by metric and aggregate; counts are asked for only where one is wanted."""
-    found: dict[str, dict[tuple[str, str], Scalar]] = {}
-    wanted = list(subjects)
-    scope = {"projects": list(projects), "run_ids": list(run_ids)}
-    names = sorted({subject.name for subject in wanted if subject.aggregate != "count"})
-    if names:
-        for run, metric, last, first, low, high in rows(client, "metric_values", **scope, metrics=names):
-            values = found.setdefault(run, {})
-            values[metric, "last"], values[metric, "first"] = last, first
-            values[metric, "min"] = None if low != low else low
-            values[metric, "max"] = None if high != high else high
-    counted = sorted({subject.name for subject in wanted if subject.aggregate == "count"})
-    if counted:
-        for run, metric, n in rows(client, "metric_counts", **scope, metrics=counted):
-            found.setdefault(run, {})[metric, "count"] = n
-    return found
+def add_metric_values(
+    client: Client,
+    projects: Sequence[str],
+    run_ids: Sequence[str],
+    subjects: dict[str, Subject],
+    result: dict[str, dict[str, Scalar]],
+) -> None:
+    """Put the aggregates that `subjects` name, by the texts they were asked with, into `result` of each run."""
+    metrics = sorted({subject.name for subject in subjects.values()})
+    aggregates = sorted({subject.aggregate for subject in subjects.values()})
+    texts: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
+    for text, subject in subjects.items():
+        texts[subject.name].append((text, aggregates.index(subject.aggregate)))
+    by_metric = [texts[metric] for metric in metrics]
+    by_run = [result[run] for run in run_ids]
+    chosen = [METRIC_VALUES[aggregate] for aggregate in aggregates]
+    sql = Template(statement("metric_values")).substitute(
+        names=", ".join(aggregates),
+        parts=", ".join(parts for parts, _, _ in chosen),
+        sums=", ".join(f"{sums} AS of_{name}" for name, (_, sums, _) in zip(aggregates, chosen, strict=True)),
+        exact=", ".join(exact for _, _, exact in chosen),
+    )
+    parameters = {"projects": list(projects), "run_ids": list(run_ids), "metrics": metrics}
+    table = ask(client, sql, parameters)
+    columns = [column.tolist() if hasattr(column, "tolist") else column for column in table.result_columns]
+    if not columns:
+        return
+    for position, aggregate in enumerate(aggregates):
+        if aggregate in {"min", "max"}:
+            columns[4 + position] = [None if value != value else value for value in columns[4 + position]]
+    exact = 1 in columns[2]
+    order = sorted(range(len(columns[0])), key=columns[2].__getitem__) if exact else range(len(columns[0]))
+    for row in order:  # exact ones last, because they take the place of the others
+        values = by_run[columns[0][row] - 1]
+        shown = columns[3][row]
+        for text, position in by_metric[columns[1][row] - 1]:
+            values[text] = columns[4 + position][row] if shown else None
 
 
 def stored_values(
