@@ -243,7 +243,8 @@ def test_groups_have_the_spread_of_their_runs(client: Client, pen: Any) -> None:
         pen.points(pen.run(number, params={"opt": opt}, group=f"g{number % 2}"), "loss", [loss])
     by_opt = queries.groups(client, ["vision"], "config.opt", columns=["last(loss)", "name"])
     assert [(group.key, group.runs) for group in by_opt] == [("adam", 2), (None, 1), ("sgd", 1)]
-    assert by_opt[0].values["last(loss)"] == queries.Spread(2, 2.0, 1.0, 3.0)
+    assert by_opt[0].values["last(loss)"] == queries.Spread(2, 2.0, 1.0, 3.0, pytest.approx(12.7062, abs=1e-4))
+    assert by_opt[1].values["last(loss)"] == queries.Spread(1, 5.0, 5.0, 5.0, None)
     assert by_opt[2].values["last(loss)"] == queries.Spread(0, None, None, None)
     by_group = queries.groups(client, ["vision"], "group", filter="name != run-0")
     assert [(group.key, group.runs) for group in by_group] == [("g1", 2), ("g0", 1)]

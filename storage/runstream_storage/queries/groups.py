@@ -14,6 +14,7 @@ from runstream_storage.filters.relation import Selection
 from runstream_storage.queries.results import Group, Scalar, Spread
 from runstream_storage.queries.run_rows import scalar, value_of
 from runstream_storage.queries.runs import filtered, number_test
+from runstream_storage.queries.student_t import half_width
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -41,17 +42,18 @@ def groups(
     kind, text, number = key.kind or ("'string'" if key.text else "'float'"), key.text or "''", key.number or "0."
     if by.lower() == "tags":
         text = f"arrayStringConcat({text}, ', ')"
-    forms = {"kind": (kind, "''"), "text": (text, "''"), "number": (f"toFloat64({number})", "0.")}
-    group = ", ".join(f"if({missing}, {none}, {form}) AS key_{name}" for name, (form, none) in forms.items())
+    parts = {"kind": (kind, "''"), "text": (text, "''"), "number": (f"toFloat64({number})", "0.")}
+    group = ", ".join(f"if({missing}, {none}, {form}) AS key_{name}" for name, (form, none) in parts.items())
     spreads = []
     for name in columns:
         column = selection.column(parse_column(name))
         if not column.number:
-            spreads.append("(0, 0., 0., 0.)")
+            spreads.append("(0, 0., 0., 0., 0.)")
             continue
         number = f"toFloat64({column.number})"
         has = f"{number_test(column.kind, column.present)} AND NOT isNaN({number})"
-        spreads.append(f"(countIf({has}), avgIf({number}, {has}), minIf({number}, {has}), maxIf({number}, {has}))")
+        forms = ("count", "avg", "min", "max", "stddevSampStable")
+        spreads.append(f"({', '.join(f'{form}If({number}, {has})' for form in forms)})")
     answer = ask(
         client,
         f"SELECT {group}, count() AS runs, [{', '.join(spreads)}] AS spreads\n{filtered(selection, where)}\n"
@@ -69,7 +71,7 @@ def key_of(kind: str, text: str, number: float) -> Scalar:
     return scalar(value_of("", kind, text, number)) if kind else None
 
 
-def spread(n: int, mean: float, low: float, high: float) -> Spread:
+def spread(n: int, mean: float, low: float, high: float, deviation: float) -> Spread:
     if not n:
         return Spread(0, None, None, None)
-    return Spread(n, None if math.isnan(mean) else mean, low, high)
+    return Spread(n, None if math.isnan(mean) else mean, low, high, half_width(n, deviation))

@@ -93,12 +93,16 @@ class Best:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How one column is spread over the runs of a group; None where no run has a number."""
+    """How one column is spread over the runs of a group; None where no run has a number.
+
+    The 95 % confidence interval of the mean, by Student's t, is mean - ci to mean + ci; None for fewer than two runs.
+    """
 
     n: int
     mean: float | None
     min: float | None
     max: float | None
+    ci: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

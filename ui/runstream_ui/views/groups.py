@@ -160,7 +160,10 @@ def _spread_cell(spread: Spread) -> Cell:
     if not spread.n:
         return Cell("–", mark="absent")
     low, high = formats.number(spread.min), formats.number(spread.max)
-    return Cell(formats.number(spread.mean), f"mean of {formats.plural(spread.n, 'run')}, from {low} to {high}")
+    said = f"mean of {formats.plural(spread.n, 'run')}, from {low} to {high}"
+    if spread.ci is not None:
+        said += f"; ± {formats.number(spread.ci)} (95 % confidence)"
+    return Cell(formats.number(spread.mean), said)
 
 
 def _id(key: Scalar) -> str:
