@@ -52,7 +52,8 @@ def fill(
     client = connect(url)
     rng = random.Random(7)
     now_us = time.time_ns() // 1000
-    created = [now_us - (number * 60 + 30) * _US for number in range(runs)]
+    # The second newest ended more than a minute ago, so that nothing of it can be on its way.
+    created = [now_us - (number * 60 + 60) * _US for number in range(runs)]
     ids = [_uuid7(at // 1000, rng) for at in created]
     titles = [
         names[n] if n < len(names) else f"{rng.choice(('mlp', 'convnet', 'vit'))}-{runs - n:05d}" for n in range(runs)
