@@ -44,6 +44,15 @@ AXES = {
     "time": {"x": "ts_us", "x0": "t0", "x1": "t1"},
     "relative": {"x": f"(ts_us - {OFFSET})", "x0": f"(t0 - {OFFSET})", "x1": f"(t1 - {OFFSET})"},
 }
+# A branch has no stretch twice: only those of several are put together.
+PLAIN = "x0 AS first_x, x1 AS last_x, low, high, nans, positive, negative"
+MERGED = "min(x0) AS first_x, max(x1) AS last_x, min(low), max(high), sum(nans), sum(positive), sum(negative)"
+OF_ONE = {"level": "{level:UInt8}", "first": "{first:Int64}", "width": "{width:Int64}"}
+OF_MANY = {
+    "level": "transform(metric, {metrics:Array(String)}, {levels:Array(UInt8)}, toUInt8(0))",
+    "first": "transform(metric, {metrics:Array(String)}, {firsts:Array(Int64)}, toInt64(0))",
+    "width": "transform(metric, {metrics:Array(String)}, {widths:Array(Int64)}, toInt64(1))",
+}
 
 
 @dataclass(frozen=True)
@@ -108,15 +117,19 @@ def curves(
         "to": high,
         "from_step": low if x == "step" else -INT64_MAX,
         "to_step": high if x == "step" else INT64_MAX,
-        "rank": -1 if rank is None else rank,
         "starts": starts,
     }
+    if rank is not None:
+        parameters["rank"] = rank
     return read(client, *question(x, parameters, wanted), run_ids, plans)
 
 
 def question(x: Axis, parameters: dict[str, object], wanted: visible.Visible) -> tuple[str, dict[str, object]]:
     """curves.sql with the branches that are needed, and its parameters. A comment between them ends with its line."""
-    of_axis = AXES[x]
+    of_axis = AXES[x] | (OF_MANY if len(parameters["metrics"]) > 1 else OF_ONE)  # type: ignore[arg-type]
+    if len(parameters["metrics"]) == 1:  # type: ignore[arg-type]
+        parameters |= {one: parameters[f"{one}s"][0] for one in ("level", "first", "width")}  # type: ignore[index]
+    of_axis["of_rank"] = "AND rank = {rank:Int64}" if "rank" in parameters else ""
     skip = SKIP if wanted.pairs else ""
     parts = [
         Template(statement(f"curve_{branch}")).substitute(of_axis, skip=skip)
@@ -136,7 +149,9 @@ def question(x: Axis, parameters: dict[str, object], wanted: visible.Visible) ->
     if wanted.parts:
         parts.append(Template(statement("curve_parts")).substitute(of_axis))
         parameters |= wanted.parts
-    return Template(statement("curves")).substitute(of_axis, branches="UNION ALL\n".join(parts)), parameters
+    merge, grouped = (PLAIN, "") if len(parts) == 1 else (MERGED, "GROUP BY run_id, metric, stretch")
+    sql = Template(statement("curves"))
+    return sql.substitute(columns=merge, grouped=grouped, branches="UNION ALL\n".join(parts)), parameters
 
 
 def renamed(branch: str, forked: bool) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from runstream_storage.execution import rows
+from runstream_storage.execution import at_once, rows
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -171,14 +171,16 @@ def logged(client: Client, project: str, run_ids: Sequence[str], metrics: Sequen
     """By run and metric, what each writer of the run itself logged; and whether some of the runs may show other points
     than these."""
     found: Spans = {}
-    moved = False
-    of_rows = rows(client, "metric_spans", project=project, run_ids=list(run_ids), metrics=list(metrics))
-    for run_id, metric, rank, attempt, first, last, redo_lo, redo_hi, n, odd, first_us, last_us, is_moved in of_rows:
+    scope = {"project": project, "run_ids": list(run_ids)}
+    of_rows, moved = at_once(
+        lambda: rows(client, "metric_spans", **scope, metrics=list(metrics)),
+        lambda: rows(client, "moved_count", **scope),
+    )
+    for run_id, metric, rank, attempt, first, last, redo_lo, redo_hi, n, odd, first_us, last_us in of_rows:
         span = Span(rank, attempt, first, last, (redo_lo, redo_hi), n, odd, first_us, last_us)
         found.setdefault((run_id, metric), []).append((Source(run_id, 0, HIGHEST), span))
-        moved = bool(is_moved)
     # A fork that has logged nothing itself has no row here.
-    return found, moved or len({run_id for run_id, _ in found}) < len(run_ids)
+    return found, bool(moved[0][0]) or len({run_id for run_id, _ in found}) < len(run_ids)
 
 
 def inherited(

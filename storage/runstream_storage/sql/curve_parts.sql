@@ -2,8 +2,7 @@
 -- and arrays of one length, an element a row of buckets: t_runs Array(UUID): for which run. t_metrics Array(String). t_sources
 -- Array(UUID): whose buckets. t_los, t_his Array(Int64): first and last bucket.
 SELECT run_id, metric,
-       intDiv($x0 - transform(metric, {metrics:Array(String)}, {firsts:Array(Int64)}, toInt64(0)),
-              transform(metric, {metrics:Array(String)}, {widths:Array(Int64)}, toInt64(1))) AS stretch,
+       intDiv($x0 - $first, $width) AS stretch,
        min($x0) AS x0, max($x1) AS x1, min(least_value) AS low, max(largest_value) AS high,
        0 AS nans, 0 AS positive, 0 AS negative
 FROM
@@ -15,8 +14,8 @@ FROM
         SELECT run_id, metric, lvl, bucket, b.min AS least_value, b.max AS largest_value, t0, t1, s0, s1
         FROM curve AS b
         WHERE project = {project:String} AND run_id IN {t_sources:Array(UUID)} AND metric IN {t_metrics:Array(String)}
-          AND lvl = transform(metric, {metrics:Array(String)}, {levels:Array(UInt8)}, toUInt8(0)) AND lvl IN {levels:Array(UInt8)}
-          AND ({rank:Int64} < 0 OR rank = {rank:Int64})
+          AND lvl = $level AND lvl IN {levels:Array(UInt8)}
+          $of_rank
     ) AS c
     INNER JOIN
     (

@@ -4,8 +4,7 @@
 -- counts. los, his Array(Int64): the steps, inclusive. odds Array(UInt8): 1: only values that are not finite. cuts
 -- Array(Array(Tuple(UInt32, UInt32, Int64))): rank, attempt, step of rewinds. low_step, high_step Int64: around all steps.
 SELECT run_id, metric,
-       intDiv($x - transform(metric, {metrics:Array(String)}, {firsts:Array(Int64)}, toInt64(0)),
-              transform(metric, {metrics:Array(String)}, {widths:Array(Int64)}, toInt64(1))) AS stretch,
+       intDiv($x - $first, $width) AS stretch,
        min($x) AS x0, max($x) AS x1,
        min(if(isFinite(value), value, nan)) AS low, max(if(isFinite(value), value, nan)) AS high,
        countIf(isNaN(value)) AS nans, countIf(value = inf) AS positive, countIf(value = -inf) AS negative
@@ -17,7 +16,7 @@ FROM
         SELECT run_id, metric, rank, step, attempt, ts_us, value
         FROM points FINAL
         WHERE project = {project:String} AND run_id IN {sources:Array(UUID)} AND metric IN {of_metrics:Array(String)}
-          AND step BETWEEN {low_step:Int64} AND {high_step:Int64} AND ({rank:Int64} < 0 OR rank = {rank:Int64})
+          AND step BETWEEN {low_step:Int64} AND {high_step:Int64} $of_rank
     ) AS p
     INNER JOIN
     (
