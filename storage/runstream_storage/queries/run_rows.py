@@ -34,10 +34,10 @@ def fetch(client: Client, projects: Sequence[str], run_ids: Sequence[str]) -> di
     if not run_ids:
         return {}
     scope = {"projects": list(projects), "run_ids": list(run_ids)}
-    started, signs, newest, edits = at_once(
+    started, signs, newest_us, edits = at_once(
         lambda: rows(client, "run_rows", **scope),
         lambda: rows(client, "run_signs", **scope),
-        lambda: rows(client, "newest_time"),
+        lambda: newest_time(client),
         lambda: rows(client, "run_edits", **scope),
     )
     signs_of: defaultdict[str, list[Sign]] = defaultdict(list)
@@ -46,12 +46,17 @@ def fetch(client: Client, projects: Sequence[str], run_ids: Sequence[str]) -> di
     edits_of: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for run, key, value in edits:
         edits_of[run][key] = value
-    newest_us = newest[0][0]
     return {
         row[0]: found_run(row, run_state(signs_of[row[0]], newest_us), edits_of[row[0]])
         for row in started
         if "deleted" not in edits_of[row[0]]
     }
+
+
+def newest_time(client: Client) -> int:
+    """Up to when what runs do has been ingested, in microseconds since 1970, as in the view run_states."""
+    marked_us, now_us = rows(client, "newest_mark")[0]
+    return int(min(marked_us or rows(client, "newest_sign")[0][0], now_us))
 
 
 def found_run(started: Sequence[Any], state: RunState, edits: Mapping[str, str]) -> FoundRun:
