@@ -104,10 +104,10 @@ class Engine:
         handle.set_all({**self.limits.for_reader(), "readonly": "2"})
 
     def kill(self, tag: str) -> None:
-        """Ends the statement whose handle was marked by `log_comment` = `tag`; does not wait for it."""
+        """Ends the statement whose handle was marked by a `log_comment` that ends with `tag`; does not wait for it."""
         handle = self.open()
         try:
-            handle.query(f"KILL QUERY WHERE Settings['log_comment'] = {quoted(tag)} ASYNC", "Null")
+            handle.query(f"KILL QUERY WHERE endsWith(Settings['log_comment'], {quoted(tag)}) ASYNC", "Null")
         finally:
             handle.close()
 

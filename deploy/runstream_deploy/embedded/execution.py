@@ -77,7 +77,9 @@ class Execution:
         self._handle = handle = self.engine.open()
         if self.request.database != "default":
             handle.use(self.request.database)
-        settings = {**self.request.settings, "log_comment": self.tag}  # the mark by which it can be ended
+        # The tag is the mark by which it can be ended; what the client says there before it has a meaning, too.
+        comment = f"{self.request.settings.get('log_comment', '')} {self.tag}".lstrip()
+        settings = {**self.request.settings, "log_comment": comment}
         if not self.request.user.is_owner:
             check_reading(self.statement.sql)
             check_reading(self._normalised(handle))

@@ -13,8 +13,8 @@
 -- points is partitioned by the attempt, too, so that merges never remove what an earlier attempt logged. One step may
 -- thus have a row in several partitions: FINAL must merge across them (do_not_merge_across_partitions_select_final = 0).
 -- A curve holds finite values only; where values that are not finite lie is asked of points.
--- Ingest computes the rows of curve itself and says so in the insert's log_comment, because the views take as long as the
--- rest of an insert; they are for points that come from elsewhere, and define what the rows are.
+-- Ingest computes the rows of curve itself and says so at the beginning of the insert's log_comment, because the views
+-- take as long as the rest of an insert; they are for points that come from elsewhere, and define what the rows are.
 
 CREATE TABLE IF NOT EXISTS points
 (
@@ -114,7 +114,7 @@ SELECT project, run_id, metric, rank, toUInt8(10) AS lvl, bitShiftRight(step, 10
        min(if(isFinite(value), value, nan)) AS min, max(if(isFinite(value), value, nan)) AS max,
        min(ts_us) AS t0, max(ts_us) AS t1, min(step) AS s0, max(step) AS s1
 FROM points
-WHERE getSetting('log_comment') != 'runstream: curve included'
+WHERE NOT startsWith(getSetting('log_comment'), 'runstream: curve included')
 GROUP BY project, run_id, metric, rank, bucket;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS curve_14 TO curve AS
@@ -122,5 +122,5 @@ SELECT project, run_id, metric, rank, toUInt8(14) AS lvl, bitShiftRight(step, 14
        min(if(isFinite(value), value, nan)) AS min, max(if(isFinite(value), value, nan)) AS max,
        min(ts_us) AS t0, max(ts_us) AS t1, min(step) AS s0, max(step) AS s1
 FROM points
-WHERE getSetting('log_comment') != 'runstream: curve included'
+WHERE NOT startsWith(getSetting('log_comment'), 'runstream: curve included')
 GROUP BY project, run_id, metric, rank, bucket;
