@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -14,14 +15,15 @@ ANSWER_WITHIN_S = 10.0
 
 
 class GroupOffsets:
-    """The committed offsets of a consumer group, over one connection that is opened when it is first asked.
+    """The committed offsets of a consumer group in `topics`, over one connection that is opened when it is first asked.
 
     Ingest commits the start of a batch before it inserts it, so what lies before a committed offset is in the database.
     """
 
-    def __init__(self, options: KafkaOptions, group: str) -> None:
+    def __init__(self, options: KafkaOptions, group: str, topics: Sequence[str]) -> None:
         self._options = options
         self._group = group
+        self._topics = list(topics)
         self._admin: AIOKafkaAdminClient | None = None
 
     async def committed(self) -> dict[tuple[str, int], int]:
@@ -34,7 +36,12 @@ class GroupOffsets:
                 if self._admin is None:
                     self._admin = AIOKafkaAdminClient(**self._options.client_arguments(), client_id="runstream-agent")
                     await self._admin.start()
-                found = await self._admin.list_consumer_group_offsets(self._group)
+                # Partitions are named one by one: a stand-in for Kafka does not know the question for all of them.
+                described = await self._admin.describe_topics(self._topics)
+                partitions = [
+                    TopicPartition(one["topic"], of["partition"]) for one in described for of in one["partitions"]
+                ]
+                found = await self._admin.list_consumer_group_offsets(self._group, partitions=partitions)
         except BaseException:
             await asyncio.shield(self.close())
             raise
