@@ -14,17 +14,7 @@ pytestmark = pytest.mark.clickhouse
 
 def cover(pen: Pen, run_id: str, *stretches: tuple[int, int], stream: str = "metrics", writer: int = 1) -> None:
     for start, end in stretches:
-        pen.insert(
-            "coverage",
-            project=pen.project,
-            run_id=run_id,
-            writer=writer,
-            stream=stream,
-            start=start,
-            end=end,
-            attempt=0,
-            rank=0,
-        )
+        pen.covered(run_id, start, end, stream=stream, writer=writer)
 
 
 def announce(pen: Pen, run_id: str, rows: int, *, ended: bool, writer: int = 1) -> None:
