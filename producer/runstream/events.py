@@ -25,17 +25,26 @@ from runstream.errors import EventNotEncodable, EventTruncated, EventUnreadable,
 MARKER = b"\xc3\x01"
 HEADER_BYTES = 10
 CONTROL_KINDS = (
+    "ArtifactEdited",
     "ArtifactLogged",
     "ArtifactUsed",
     "Attributes",
+    "DatasetLogged",
     "Heartbeat",
+    "HistogramLogged",
+    "MediaLogged",
     "MetricDefined",
+    "ModelEdited",
     "Params",
     "RunFinished",
     "RunRewound",
     "RunStarted",
     "Summary",
+    "TextLogged",
 )
+"""Of the control topic; those but the heartbeats of agents have a place in their writer's sequence."""
+LOG_KINDS = ("ConsoleLines", "SystemFrame")
+"""Of the logs topic; outside the sequence."""
 _FILE_NAME = re.compile(r"(?P<kind>[A-Za-z]+)(?:\.v(?P<version>[0-9]+))?\.avsc")
 # What a body that is not Avro, or not of this schema, makes fastavro raise.
 _BODY_ERRORS = (ValueError, TypeError, KeyError, IndexError, OverflowError, MemoryError, StopIteration)

@@ -64,8 +64,9 @@ def test_every_schema_version_has_a_golden_message() -> None:
     assert held == {f"{schema.kind}.v{schema.version}" for schema in events.registry().by_header.values()}
 
 
-def test_every_kind_but_frames_is_a_control_kind() -> None:
-    assert set(events.CONTROL_KINDS) == set(events.registry().latest) - {"MetricFrame"}
+def test_every_kind_belongs_to_one_topic() -> None:
+    kinds = [*events.CONTROL_KINDS, *events.LOG_KINDS, "MetricFrame"]
+    assert sorted(kinds) == sorted(events.registry().latest)
 
 
 def test_fingerprints_are_those_of_the_avro_specification() -> None:

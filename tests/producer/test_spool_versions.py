@@ -15,7 +15,7 @@ from runstream import events, spool
 from runstream.agent import Agent, shipping
 
 GOLDEN = Path(__file__).parent / "golden" / "spool.v1.seg"
-VERSIONS = {2: "ceaac3f760c22a85"}
+VERSIONS = {3: "2beb3300a1fd31e3"}
 """Version of the spool to what its events may hold: the schemas of control events."""
 
 
