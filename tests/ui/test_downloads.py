@@ -129,3 +129,58 @@ def test_a_name_cannot_write_into_the_headers(name: str) -> None:
     assert "\r" not in header
     assert "\n" not in header
     assert "/" not in header.split("''")[0]
+
+
+def _keep(content: bytes) -> str:
+    digest = hashlib.sha256(content).hexdigest()
+    open_store(context.settings().object_store_url).put_bytes(object_key(digest), content)
+    return digest
+
+
+WAV = b"RIFF\x00\x00\x00\x00WAVEfmt " + bytes(range(256)) * 8_000
+
+
+@pytest.mark.parametrize(
+    ("asked", "first", "last"),
+    [
+        ("bytes=0-0", 0, 0),
+        ("bytes=10-99", 10, 99),
+        ("bytes=60-70", 60, 70),
+        ("bytes=64-", 64, len(WAV) - 1),
+        ("bytes=1500000-1600000", 1_500_000, 1_600_000),
+        ("bytes=-5", len(WAV) - 5, len(WAV) - 1),
+        ("bytes=10-99999999", 10, len(WAV) - 1),
+    ],
+)
+async def test_a_player_gets_the_stretch_that_it_asks_for(
+    kept: dict[str, str], client: httpx.AsyncClient, asked: str, first: int, last: int
+) -> None:
+    assert kept
+    answer = await client.get(f"/media/{_keep(WAV)}/a.wav", headers={"Range": asked})
+    assert answer.status_code == 206
+    assert answer.headers["content-type"] == "audio/wav"
+    assert answer.headers["content-range"] == f"bytes {first}-{last}/{len(WAV)}"
+    assert answer.content == WAV[first : last + 1]
+
+
+@pytest.mark.parametrize("asked", ["", "bytes=5-2", "bytes=-", "lines=1-2", "bytes=1-2,5-6", "bytes=99999999-"])
+async def test_a_range_that_means_nothing_gets_the_whole_sound(
+    kept: dict[str, str], client: httpx.AsyncClient, asked: str
+) -> None:
+    assert kept
+    answer = await client.get(f"/media/{_keep(WAV)}/a.wav", headers={"Range": asked})
+    assert answer.status_code == 200
+    assert answer.content == WAV
+
+
+async def test_what_is_neither_sound_nor_video_is_not_played(kept: dict[str, str], client: httpx.AsyncClient) -> None:
+    assert (await client.get(f"/media/{kept['svg']}/a.mp4")).status_code == 415
+
+
+async def test_html_comes_in_a_sandbox_that_may_load_nothing(kept: dict[str, str], client: httpx.AsyncClient) -> None:
+    answer = await client.get(f"/html/{kept['svg']}/page.html")
+    policy = answer.headers["content-security-policy"]
+    assert "sandbox allow-scripts;" in policy
+    assert "allow-same-origin" not in policy
+    assert "default-src 'none'" in policy
+    assert "http" not in policy

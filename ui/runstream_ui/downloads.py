@@ -1,10 +1,13 @@
-"""Artifact files over HTTP, out of the object store.
+"""Files of artifacts and media over HTTP, out of the object store.
 
-`/files/<sha256>/<name>` is a download; `/images/<sha256>/<name>` shows a PNG, JPEG, GIF or WebP. Out of an S3 store the
-browser fetches the bytes itself: both lead it to an address that is signed for this object, name and type, and good for
-15 minutes. Out of a directory, and where the settings ask for it, they are streamed through this process. What somebody
-logged is never a page of this origin: no content type but that of an image is ever named, `nosniff` holds it to that,
-and the sandbox policy stops scripts whatever the browser makes of the bytes.
+`/files/<sha256>/<name>` is a download; `/images/…` shows a PNG, JPEG, GIF or WebP; `/media/…` plays sound and video.
+Out of an S3 store the browser fetches the bytes itself: all three lead it to an address that is signed for this object,
+name and type, and good for 15 minutes. Out of a directory, and where the settings ask for it, they are streamed through
+this process. `/html/…` always comes through this process, because only its headers make it harmless.
+
+What somebody logged is never a page of this origin. No content type but that of a picture, a sound or a video is named,
+`nosniff` holds it to that, and the sandbox policy stops scripts whatever the browser makes of the bytes. HTML runs its
+scripts in a sandbox of an origin of its own, which may load nothing from anywhere.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from starlette.routing import Route
 from runstream_storage.errors import StorageError
 from runstream_ui import objects
 from runstream_ui.errors import NoSuchFile
+from runstream_ui.file_types import HEAD_BYTES, image_type, playable_type
 
 T = TypeVar("T")
 
@@ -33,6 +37,16 @@ _SAFE = {
     "Cache-Control": "private, max-age=31536000, immutable",
 }
 _BINARY = "application/octet-stream"
+# Scripts may run, in an origin that nothing else has; everything they need is in the file itself.
+_SANDBOXED = {
+    **_SAFE,
+    "Content-Security-Policy": "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval' "
+    "data: blob:; style-src 'unsafe-inline' data:; img-src data: blob:; font-src data:; media-src data: blob:; "
+    "worker-src blob:; form-action 'none'; base-uri 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-DNS-Prefetch-Control": "off",
+}
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 # An address is a key to the object: it is kept nowhere, and told to nobody.
 _LEADING = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 
@@ -41,20 +55,9 @@ def routes() -> list[Route]:
     return [
         Route("/files/{sha256}/{name:path}", _file, methods=["GET"]),
         Route("/images/{sha256}/{name:path}", _image, methods=["GET"]),
+        Route("/media/{sha256}/{name:path}", _media, methods=["GET"]),
+        Route("/html/{sha256}/{name:path}", _html, methods=["GET"]),
     ]
-
-
-def image_type(head: bytes) -> str | None:
-    """The media type of a picture by its first 12 bytes; None for anything else, SVG included: it may hold scripts."""
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "image/png"
-    if head.startswith(b"\xff\xd8\xff"):
-        return "image/jpeg"
-    if head.startswith((b"GIF87a", b"GIF89a")):
-        return "image/gif"
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "image/webp"
-    return None
 
 
 def attachment(name: str) -> str:
@@ -78,20 +81,54 @@ async def _file(request: Request) -> Response:
 
 
 async def _image(request: Request) -> Response:
+    return await _shown(request, image_type, "Not a PNG, JPEG, GIF or WebP picture; download it from /files/.")
+
+
+async def _media(request: Request) -> Response:
+    return await _shown(request, playable_type, "Not a sound or video that browsers play; download it from /files/.")
+
+
+async def _shown(request: Request, type_of: Callable[[bytes], str | None], refusal: str) -> Response:
     opened = await _opened(request)
     if isinstance(opened, Response):
         return opened
     size, file = opened
-    head = await run_in_threadpool(file.read, 64)
-    media_type = image_type(head)
+    head = await run_in_threadpool(file.read, HEAD_BYTES)
+    media_type = type_of(head)
     if media_type is None:
         file.close()
-        return PlainTextResponse("Not a PNG, JPEG, GIF or WebP picture; download it from /files/.", status_code=415)
+        return PlainTextResponse(refusal, status_code=415)
     led = await _led(request, content_type=media_type, disposition="inline")
     if led is not None:
         file.close()
         return led
-    return StreamingResponse(_chunks(head, file), media_type=media_type, headers={"Content-Length": str(size), **_SAFE})
+    headers = {"Content-Length": str(size), "Accept-Ranges": "bytes", **_SAFE}
+    asked = part(request.headers.get("range", ""), size)
+    if asked is None:
+        return StreamingResponse(_chunks(head, file), media_type=media_type, headers=headers)
+    first, last = asked
+    headers |= {"Content-Length": str(last - first + 1), "Content-Range": f"bytes {first}-{last}/{size}"}
+    return StreamingResponse(_stretch(head, file, first, last), 206, headers, media_type)
+
+
+def part(header: str, size: int) -> tuple[int, int] | None:
+    """The first and the last byte that a Range header asks for; None: the whole file is the answer (RFC 9110, 14.2)."""
+    match = _RANGE.fullmatch(header.strip())
+    if match is None or size == 0 or match.groups() == ("", ""):
+        return None
+    start, end = match.groups()
+    first = int(start) if start else max(0, size - int(end))
+    last = min(int(end), size - 1) if start and end else size - 1
+    return (first, last) if first <= last else None
+
+
+async def _html(request: Request) -> Response:
+    opened = await _opened(request)
+    if isinstance(opened, Response):
+        return opened
+    size, file = opened
+    headers = {"Content-Length": str(size), **_SANDBOXED}
+    return StreamingResponse(_chunks(b"", file), media_type="text/html; charset=utf-8", headers=headers)
 
 
 async def _led(request: Request, *, content_type: str, disposition: str) -> Response | None:
@@ -126,4 +163,22 @@ def _chunks(head: bytes, file: BinaryIO) -> Iterator[bytes]:
         if head:
             yield head
         while chunk := file.read(_CHUNK_BYTES):
+            yield chunk
+
+
+def _stretch(head: bytes, file: BinaryIO, first: int, last: int) -> Iterator[bytes]:
+    """The bytes from `first` to `last`; `head` was read already. A stream that cannot seek is read up to there."""
+    with file:
+        at, left = len(head), last - first + 1
+        if first < at:
+            beginning = head[first : last + 1]
+            left -= len(beginning)
+            yield beginning
+        elif file.seekable():
+            file.seek(first)
+        else:
+            while at < first and (skipped := file.read(min(_CHUNK_BYTES, first - at))):
+                at += len(skipped)
+        while left > 0 and (chunk := file.read(min(_CHUNK_BYTES, left))):
+            left -= len(chunk)
             yield chunk

@@ -63,3 +63,11 @@ def file_link(sha256: str, name: str) -> str:
 
 def image_link(sha256: str, name: str) -> str:
     return f"images/{quote(sha256, safe='')}/{quote(name, safe='')}"
+
+
+def media_link(sha256: str, name: str) -> str:
+    return f"media/{quote(sha256, safe='')}/{quote(name, safe='')}"
+
+
+def html_link(sha256: str, name: str) -> str:
+    return f"html/{quote(sha256, safe='')}/{quote(name, safe='')}"
