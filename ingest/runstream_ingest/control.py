@@ -112,7 +112,7 @@ def _artifact_logged(h: _Header, e: Mapping[str, Any]) -> Iterator[TableRow]:
     name, digest = _label(e["name"], "an artifact"), e["digest"]
     if e["size"] < 0 or any(file["size"] < 0 for file in e["files"]):
         raise MessageUnusable("invalid", f"artifact {name!r} has a negative size")
-    files = [(file["path"], file["sha256"], file["size"], file["mime"]) for file in e["files"]]
+    files = [(file["path"], file["sha256"], file["size"], file["mime"], file.get("ref", "")) for file in e["files"]]
     made = (e["type"], h.run, h.time_us, e["size"], files, e["metadata"], e["description"])
     yield "artifacts", (h.project, name, digest, *made, h.ver, KEEP_EARLIEST - h.ver)
     yield "artifact_links", (h.project, h.run, name, "out", digest, "", h.time_us, h.ver)

@@ -15,7 +15,7 @@ LAST = n.Tuple((("attempt", n.UINT16), ("step", n.INT64), ("ver", n.UINT64), ("v
 TERMINAL = n.Tuple(
     (("ver", n.UINT64), ("state", n.TEXT), ("exit_code", n.INT32), ("reason", n.TEXT), ("metric_seq", n.INT64))
 )
-FILES = n.Array(n.Tuple((("path", n.TEXT), ("sha256", n.TEXT), ("size", n.UINT64), ("mime", n.TEXT))))
+FILES = n.Array(n.Tuple((("path", n.TEXT), ("sha256", n.TEXT), ("size", n.UINT64), ("mime", n.TEXT), ("ref", n.TEXT))))
 TEXTS = n.Array(n.TEXT)
 MAP = n.TextMap()
 

@@ -94,7 +94,7 @@ def test_an_artifact_writes_its_version_its_link_and_its_aliases() -> None:
     file = {"path": "m.pt", "sha256": "ab", "size": 3, "mime": "x/y"}
     found = rows("ArtifactLogged", name="m", type="model", digest="d", size=3, files=[file], aliases=["best", "best"])
     assert [table for table, _ in found] == ["artifacts", "artifact_links", "artifact_aliases"]
-    assert found[0][1]["files"] == [("m.pt", "ab", 3, "x/y")]
+    assert found[0][1]["files"] == [("m.pt", "ab", 3, "x/y", "")]
     assert (found[1][1]["role"], found[1][1]["digest"]) == ("out", "d")
     ((_, used),) = rows("ArtifactUsed", name="m", version="latest", digest="d")
     assert (used["role"], used["version"]) == ("in", "latest")

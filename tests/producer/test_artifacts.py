@@ -227,7 +227,7 @@ def test_the_real_views_answer_by_version_alias_and_digest(database: str, data_d
         client.command(
             "INSERT INTO artifacts (project, name, digest, type, run_id, created_us, size, files, metadata, ver, keep) "
             f"VALUES ('p', 'model', '{sha256}', 'model', generateUUIDv7(), {number}, 3, "
-            f"[('m.bin', '{sha256}', 3, 'x/y')], '{{\"number\": {number}}}', {number}, {100 - number})"
+            f"[('m.bin', '{sha256}', 3, 'x/y', '')], '{{\"number\": {number}}}', {number}, {100 - number})"
         )
     client.command(
         "INSERT INTO artifact_aliases (project, name, alias, digest, actor, ver, is_deleted) "

@@ -25,7 +25,7 @@ class Shelf:
             run_id=run_id,
             created_us=at_us,
             size=7,
-            files=[("a/b.txt", "f" * 64, 3, "text/plain"), ("c", "e" * 64, 4, "application/octet-stream")],
+            files=[("a/b.txt", "f" * 64, 3, "text/plain", ""), ("c", "e" * 64, 4, "application/octet-stream", "")],
             metadata='{"k": 1}',
             description="",
             ver=at,

@@ -50,6 +50,10 @@ CREATE TABLE IF NOT EXISTS writers
     environment    Map(String, String),
     machine        Map(String, String),
     packages       Map(String, String),
+    job            Map(String, String) COMMENT 'identity by Slurm, Kubernetes, torchrun or MPI',
+    determinism    Map(String, String) COMMENT 'seeds and flags that were found',
+    sources        Map(String, String) COMMENT 'package to its editable path or VCS address',
+    container      Map(String, String),
     ver            UInt64
 )
 ENGINE = ReplacingMergeTree(ver)
@@ -61,7 +65,7 @@ CREATE TABLE IF NOT EXISTS run_attrs
 (
     project       LowCardinality(String),
     run_id        UUID,
-    key           String COMMENT 'name, notes, group, job_type, archived, deleted or tag:<tag>',
+    key           String COMMENT 'name, notes, group, job_type, archived, deleted, starred or tag:<tag>',
     value         String,
     actor         String,
     ver           UInt64,

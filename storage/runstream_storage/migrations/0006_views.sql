@@ -313,7 +313,7 @@ CREATE VIEW IF NOT EXISTS v_artifacts
     type        String COMMENT 'For example model or dataset.',
     aliases     Array(String) COMMENT 'Names that point at this version, sorted; the newest version has latest.',
     size        UInt64 COMMENT 'Bytes of all files.',
-    files       Array(Tuple(path String, sha256 String, size UInt64, mime String)) COMMENT 'Its files.',
+    files       Array(Tuple(path String, sha256 String, size UInt64, mime String, ref String)) COMMENT 'Its files; ref is the address of one that was not copied.',
     created_at  DateTime64(6, 'UTC') COMMENT 'When it was first logged.',
     metadata    String COMMENT 'JSON object.',
     description String COMMENT 'For people.'
@@ -417,7 +417,11 @@ CREATE VIEW IF NOT EXISTS v_writers
     git            Map(String, String) COMMENT 'commit, branch, remote, dirty, root.',
     environment    Map(String, String) COMMENT 'Environment variables that may be kept, masked.',
     machine        Map(String, String) COMMENT 'cpu_count, memory_bytes, gpu, ...',
-    packages       Map(String, String) COMMENT 'Installed packages and their versions.'
+    packages       Map(String, String) COMMENT 'Installed packages and their versions.',
+    job            Map(String, String) COMMENT 'Identity by Slurm, Kubernetes, torchrun or MPI.',
+    determinism    Map(String, String) COMMENT 'Seeds and flags that were found.',
+    sources        Map(String, String) COMMENT 'Packages that are installed from a path or from version control, and that address.',
+    container      Map(String, String) COMMENT 'Image and the like.'
 )
 AS
 SELECT w.project AS project, w.run_id AS run_id, n.run_name AS run_name, w.writer AS writer, w.attempt AS attempt,
@@ -427,7 +431,8 @@ SELECT w.project AS project, w.run_id AS run_id, n.run_name AS run_name, w.write
        if(l.terminal.ver > 0 AND l.terminal.metric_seq >= 0, l.terminal.metric_seq, l.metric_seq) AS rows,
        w.user AS user, w.host AS host, w.pid AS pid, w.command AS command, w.cwd AS cwd, w.python AS python,
        w.platform AS platform, w.client_version AS client_version, w.git AS git, w.environment AS environment,
-       w.machine AS machine, w.packages AS packages
+       w.machine AS machine, w.packages AS packages, w.job AS job, w.determinism AS determinism, w.sources AS sources,
+       w.container AS container
 FROM (SELECT * FROM writers FINAL) AS w
 LEFT JOIN
 (
