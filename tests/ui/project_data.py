@@ -350,8 +350,8 @@ def add_artifact(
     for path, content in files.items():
         sha256 = hashlib.sha256(content).hexdigest()
         store.put_bytes(object_key(sha256), content)
-        kept.append((path, sha256, len(content), "application/octet-stream"))
-    digest = hashlib.sha256("".join(f"{path}\t{sha}\t{size}\n" for path, sha, size, _ in kept).encode()).hexdigest()
+        kept.append((path, sha256, len(content), "application/octet-stream", ""))
+    digest = hashlib.sha256("".join(f"{path}\t{sha}\t{size}\n" for path, sha, size, *_ in kept).encode()).hexdigest()
     now_us = time.time_ns() // 1000
     row = {
         "project": filled.project,
