@@ -2,7 +2,9 @@
 
 UiError
 ├── NoServer     nothing to read from was named or is running
-└── NoSuchFile   an artifact file is not in the object store
+├── NoSuchFile   an artifact file is not in the object store
+├── NotReadable  a file is not what its name says, or too large to be looked at
+└── ReadOnly     these pages change nothing, by their settings
 """
 
 from __future__ import annotations
@@ -34,3 +36,18 @@ class NoSuchFile(UiError):
             "check that RUNSTREAM_S3 (or RUNSTREAM_DIR) names the store that the runs use."
         )
         self.sha256 = sha256
+
+
+class NotReadable(UiError):
+    """A file cannot be shown as `what`."""
+
+    def __init__(self, *, what: str, why: str) -> None:
+        super().__init__(f"This cannot be shown as {what}: {why}. Download it to look at it.")
+        self.what = what
+
+
+class ReadOnly(UiError):
+    """RUNSTREAM_UI_READ_ONLY is set; nothing was changed."""
+
+    def __init__(self) -> None:
+        super().__init__("These pages are read-only (RUNSTREAM_UI_READ_ONLY=1): nothing was changed.")
