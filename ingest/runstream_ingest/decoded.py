@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from runstream_ingest.control import TableRow
 from runstream_ingest.dead_letters import DeadLetter
 from runstream_ingest.disorder import Redone, join
+from runstream_ingest.event_rows import TableRow
 from runstream_ingest.frames import Frame, Origin
 from runstream_ingest.records import Ranges, Record, Source
 

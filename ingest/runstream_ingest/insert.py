@@ -13,12 +13,12 @@ import structlog
 
 from runstream_ingest import curves, faults
 from runstream_ingest.commit import Offsets
-from runstream_ingest.control import Row
 from runstream_ingest.coverage import Coverage
 from runstream_ingest.dead_letters import MAX_ERROR_CHARACTERS, DeadLetter, DeadLetters
 from runstream_ingest.decoded import Decoded, Event, Message, token
 from runstream_ingest.disorder import Redone
 from runstream_ingest.errors import InsertRefused, TooManyDeadLetters
+from runstream_ingest.event_rows import Row
 from runstream_ingest.frames import Frame
 from runstream_ingest.ledger import Ledger, Mark, probe_of
 from runstream_ingest.metrics import Metrics

@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from runstream.kafka_options import PREFIX, KafkaOptions
-from runstream.kafka_topics import control_topic, metrics_topic
+from runstream.kafka_topics import source_topics
 from runstream_ingest import faults
 from runstream_ingest.pipeline import PipelineSettings
 
@@ -25,7 +25,7 @@ class IngestSettings(BaseSettings):
     clickhouse: Annotated[str, Field(min_length=1, repr=False)]
     """`http(s)://user:password@host:port/database`."""
     topic_prefix: str = "runstream"
-    """The topics are `<prefix>.control` and `<prefix>.metrics`; `.dlq` behind each holds its dead letters."""
+    """The topics are `<prefix>.control`, `.metrics` and `.logs`; `.dlq` behind each holds its dead letters."""
     kafka_partitions: Annotated[int, Field(ge=1)] = 12
     """Partitions of a topic that does not exist yet."""
     kafka_replication: int = -1
@@ -98,8 +98,8 @@ class IngestSettings(BaseSettings):
         return frozenset(filter(None, map(str.strip, self.ingest_unsafe.split(","))))
 
     @property
-    def topics(self) -> tuple[str, str]:
-        return control_topic(self.topic_prefix), metrics_topic(self.topic_prefix)
+    def topics(self) -> tuple[str, str, str]:
+        return source_topics(self.topic_prefix)
 
     @property
     def kafka_options(self) -> KafkaOptions:

@@ -32,7 +32,7 @@ from runstream.errors import MessageRefused
 from runstream.kafka_offsets import GroupOffsets, end_of
 from runstream.kafka_options import KafkaOptions
 from runstream.kafka_producer import abandon, ordered_producer
-from runstream.kafka_topics import control_topic, create_missing_topics, metrics_topic
+from runstream.kafka_topics import create_missing_topics, source_topics
 from runstream.messages import Message, Place
 from runstream.settings import Settings
 
@@ -72,8 +72,7 @@ class KafkaTransport:
         self.refused_messages = 0
         self.connected = False
         self._options = KafkaOptions.from_settings(settings)
-        topics = (control_topic(settings.topic_prefix), metrics_topic(settings.topic_prefix))
-        self._group = GroupOffsets(self._options, settings.ingest_group, topics)
+        self._group = GroupOffsets(self._options, settings.ingest_group, source_topics(settings.topic_prefix))
         self._looking_up: set[asyncio.Task[None]] = set()
         self._topic_prefix = settings.topic_prefix
         self._refused_dir = settings.dir / "refused"

@@ -28,14 +28,23 @@ def metrics_topic(prefix: str) -> str:
     return f"{prefix}.metrics"
 
 
+def logs_topic(prefix: str) -> str:
+    return f"{prefix}.logs"
+
+
+def source_topics(prefix: str) -> tuple[str, str, str]:
+    """All topics that events are sent to: control, metrics, logs."""
+    return control_topic(prefix), metrics_topic(prefix), logs_topic(prefix)
+
+
 def dead_letter_topic(topic: str) -> str:
     return f"{topic}.dlq"
 
 
 def topics_of(prefix: str, options: KafkaOptions) -> list[NewTopic]:
-    """The control topic (the audit trail, kept for ever), the metrics topic, and what could not be read of each."""
-    control, metrics = control_topic(prefix), metrics_topic(prefix)
-    wanted = {control: _FOR_EVER, metrics: {}, dead_letter_topic(control): _FOR_EVER, dead_letter_topic(metrics): {}}
+    """The control topic (the audit trail, kept for ever), the others, and what could not be read of each."""
+    kept = {control_topic(prefix): _FOR_EVER}
+    wanted = {name: kept.get(of, {}) for of in source_topics(prefix) for name in (of, dead_letter_topic(of))}
     topics = []
     for name, configs in wanted.items():
         topic = NewTopic(name, options.partitions, 1, topic_configs={**_SHARED, **configs})

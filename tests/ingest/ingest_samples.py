@@ -76,7 +76,7 @@ def mixed(*metrics_of_rows: Sequence[str], **changes: Any) -> bytes:
     return events.encode("MetricFrame", mixed_event(*metrics_of_rows, **changes))
 
 
-def control(kind: str, **fields: Any) -> bytes:
+def control(kind: str, /, **fields: Any) -> bytes:
     """A control event; `fields` over a header of defaults."""
     header = {
         "project": "demo",

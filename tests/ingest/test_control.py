@@ -15,7 +15,7 @@ from runstream_ingest.versions import version
 VER = version(0, NOW_US, 77)
 
 
-def rows(kind: str, **fields: Any) -> list[tuple[str, dict[str, Any]]]:
+def rows(kind: str, /, **fields: Any) -> list[tuple[str, dict[str, Any]]]:
     """Table and row by column name, in order."""
     found = rows_of(*events.decode(control(kind, **fields)))
     return [(table, dict(zip((name for name, _ in TABLES[table]), row, strict=True))) for table, row in found]
@@ -33,8 +33,28 @@ def test_every_control_event_has_rows() -> None:
         "RunRewound": {"step": 1},
         "RunStarted": {"name": "r", "created_us": NOW_US},
         "Summary": {"values": [{"name": "best", "kind": "string", "text": "x"}]},
+        "ArtifactEdited": {"name": "a", "digest": "d", "action": "tag", "value": "t"},
+        "ModelEdited": {"model": "m", "action": "describe", "value": "text"},
+        "DatasetLogged": {"name": "digits", "digest": "d", "kind": "table"},
+        "TextLogged": {"name": "t", "step": 1, "text": "x"},
+        "HistogramLogged": {"name": "h", "step": 1, "edges": [0.0, 1.0], "counts": [2.0]},
+        "MediaLogged": {"name": "m", "step": 1, "kind": "image", "sha256": "ab" * 32, "size": 1},
+        "ConsoleLines": {
+            "first_line": 0,
+            "times_us": [NOW_US],
+            "changed_us": [NOW_US],
+            "streams": [1],
+            "texts": ["x"],
+        },
+        "SystemFrame": {
+            "node": "n",
+            "metrics": ["cpu.percent"],
+            "devices": [""],
+            "times_us": [NOW_US],
+            "values": [1.0],
+        },
     }
-    assert set(smallest) == set(events.CONTROL_KINDS)
+    assert set(smallest) == {*events.CONTROL_KINDS, *events.LOG_KINDS}
     for kind, fields in smallest.items():
         for table, row in rows(kind, **fields):
             assert row["project"] == "demo"
@@ -71,7 +91,8 @@ def test_an_end_is_the_terminal_state_of_its_writer() -> None:
 def test_a_null_attribute_removes_its_key() -> None:
     found = {
         row["key"]: (row["value"], row["is_deleted"], row["actor"])
-        for _, row in rows("Attributes", values={"name": "n", "tag:x": None})
+        for table, row in rows("Attributes", values={"name": "n", "tag:x": None})
+        if table == "run_attrs"
     }
     assert found == {"name": ("n", 0, "ada@lab"), "tag:x": ("", 1, "ada@lab")}
 
@@ -93,7 +114,7 @@ def test_params_keep_their_kind_and_number() -> None:
 def test_an_artifact_writes_its_version_its_link_and_its_aliases() -> None:
     file = {"path": "m.pt", "sha256": "ab", "size": 3, "mime": "x/y"}
     found = rows("ArtifactLogged", name="m", type="model", digest="d", size=3, files=[file], aliases=["best", "best"])
-    assert [table for table, _ in found] == ["artifacts", "artifact_links", "artifact_aliases"]
+    assert [table for table, _ in found] == ["artifacts", "artifact_links", "artifact_aliases", "artifact_attrs"]
     assert found[0][1]["files"] == [("m.pt", "ab", 3, "x/y", "")]
     assert (found[1][1]["role"], found[1][1]["digest"]) == ("out", "d")
     ((_, used),) = rows("ArtifactUsed", name="m", version="latest", digest="d")
@@ -105,7 +126,7 @@ def test_an_artifact_writes_its_version_its_link_and_its_aliases() -> None:
     [
         ("Heartbeat", {"attempt": 70_000}, "attempt is 70000"),
         ("Heartbeat", {"project": "p" * 300}, "300 bytes"),
-        ("ArtifactLogged", {"name": "a", "type": "t", "digest": "d", "size": -1, "files": []}, "negative size"),
+        ("ArtifactLogged", {"name": "a", "type": "t", "digest": "d", "size": -1, "files": []}, "size is -1"),
         ("Params", {"values": [{"name": "n" * 2000, "kind": "int", "text": "1"}]}, "2000 bytes"),
         ("Attributes", {"values": {"k" * 1025: "v"}}, "1025 bytes"),
     ],

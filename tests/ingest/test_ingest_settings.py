@@ -48,7 +48,7 @@ def test_the_defaults_of_the_steps_are_those_of_the_settings() -> None:
 
 def test_the_topics_come_from_the_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUNSTREAM_TOPIC_PREFIX", "lab")
-    assert settings().topics == ("lab.control", "lab.metrics")
+    assert settings().topics == ("lab.control", "lab.metrics", "lab.logs")
 
 
 def test_kafka_options_are_handed_on_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:

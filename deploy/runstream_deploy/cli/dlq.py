@@ -14,7 +14,7 @@ import typer
 
 from runstream_deploy.cli.connection import AsJson, Directory, Url, database_url, settings_of
 from runstream_deploy.cli.exits import FOUND, fail, told
-from runstream_deploy.cli.kafka import kafka_options, running, topics_of
+from runstream_deploy.cli.kafka import kafka_options, running, topic_of, topics_of
 from runstream_deploy.cli.tables import add_row, new_table
 from runstream_deploy.cli.times import milliseconds, offset_range
 
@@ -37,7 +37,7 @@ Reason = Annotated[
 ]
 Topic = Annotated[
     list[str] | None,
-    typer.Option("--topic", "-t", help="Only of this topic, or `metrics`, `control`; may be repeated."),
+    typer.Option("--topic", "-t", help="Only of this topic, or `metrics`, `control`, `logs`; may be repeated."),
 ]
 Offsets = Annotated[
     str | None, typer.Option("--offsets", help="Only original offsets A..B, both included.", metavar="A..B")
@@ -284,11 +284,10 @@ def selected(
 ) -> Selection:
     from runstream_deploy.operations.letters import Selection
 
-    short = dict(zip(("control", "metrics"), topics_of(settings), strict=True))
     return Selection(
         ids=frozenset(ids or ()),
         reasons=frozenset(reason or ()),
-        topics=frozenset(short.get(one, one) for one in topic or ()),
+        topics=frozenset(topic_of(settings, one) for one in topic or ()),
         offsets=offset_range(offsets),
         since_ms=milliseconds(since),
         until_ms=milliseconds(until),

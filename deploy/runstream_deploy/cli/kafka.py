@@ -36,10 +36,16 @@ def kafka_options(settings: Settings, command: str) -> KafkaOptions:
     return KafkaOptions.from_settings(settings)
 
 
-def topics_of(settings: Settings) -> tuple[str, str]:
-    from runstream.kafka_topics import control_topic, metrics_topic
+def topics_of(settings: Settings) -> tuple[str, str, str]:
+    """Of control events, metrics and logs."""
+    from runstream.kafka_topics import source_topics
 
-    return control_topic(settings.topic_prefix), metrics_topic(settings.topic_prefix)
+    return source_topics(settings.topic_prefix)
+
+
+def topic_of(settings: Settings, name: str) -> str:
+    """The topic that `control`, `metrics` or `logs` is short for; any other name as it is."""
+    return next((topic for topic in topics_of(settings) if topic.rpartition(".")[2] == name), name)
 
 
 def running(work: Coroutine[Any, Any, T]) -> T:

@@ -11,7 +11,7 @@ import typer
 
 from runstream_deploy.cli.connection import AsJson, Directory, Url, database_url, settings_of
 from runstream_deploy.cli.exits import FOUND, USAGE, fail, told
-from runstream_deploy.cli.kafka import DEFAULT_GROUP, Group, kafka_options, running, topics_of
+from runstream_deploy.cli.kafka import DEFAULT_GROUP, Group, kafka_options, running, topic_of, topics_of
 from runstream_deploy.cli.times import milliseconds, offset_range
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def replay(
     run: Annotated[str, typer.Argument(metavar="[RUN]", help="Run id, beginning of one, your own id or name.")] = "",
-    topic: Annotated[str, typer.Option("--topic", "-t", help="`metrics` or `control`; default: both.")] = "",
+    topic: Annotated[str, typer.Option("--topic", "-t", help="`metrics`, `control` or `logs`; default: all.")] = "",
     partition: Annotated[int | None, typer.Option("--partition", min=0, help="Only this partition.")] = None,
     offsets: Annotated[str | None, typer.Option("--offsets", metavar="A..B", help="Only offsets A to B.")] = None,
     since: Annotated[str | None, typer.Option("--since", help="From this time on: 2h, 3d, or ISO 8601.")] = None,
@@ -59,12 +59,12 @@ def replay(
         span = offset_range(offsets)
         if not (run or since or until or offsets or partition is not None or everything):
             fail("Say what to read again: a RUN, --since, --until, --offsets, --partition, or --all.", USAGE)
-        chosen = {"": topics, "control": topics[:1], "metrics": topics[1:]}.get(topic, (topic,))
+        chosen = (topic_of(settings, topic),) if topic else topics
         if not set(chosen) <= set(topics):
             fail(f"{topic!r} is none of our topics: {', '.join(topics)}. Is RUNSTREAM_TOPIC_PREFIX set?", USAGE)
         url = database_url(settings, owner=True)
         selection = Selection(
-            topics=tuple(chosen),
+            topics=chosen,
             run_id=run_id_of(url, run) if run else "",
             partition=partition,
             offsets=span,

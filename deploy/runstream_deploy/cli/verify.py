@@ -10,7 +10,7 @@ import typer
 
 from runstream_deploy.cli.connection import AsJson, Directory, Url, database_url, settings_of
 from runstream_deploy.cli.exits import FOUND, USAGE, fail, told
-from runstream_deploy.cli.kafka import DEFAULT_GROUP, Group, kafka_options, running, topics_of
+from runstream_deploy.cli.kafka import DEFAULT_GROUP, Group, kafka_options, running, topic_of, topics_of
 from runstream_deploy.cli.tables import add_row, new_table
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ SHOWN = 50
 def verify(
     run: Annotated[str, typer.Argument(metavar="[RUN]", help="Run id, beginning of one, your own id or name.")] = "",
     project: Annotated[str, typer.Option("--project", "-p", help="Only this project.")] = "",
-    topic: Annotated[str, typer.Option("--topic", "-t", help="Only this topic; `metrics` and `control` will do.")] = "",
+    topic: Annotated[
+        str, typer.Option("--topic", "-t", help="Only this topic, or `metrics`, `control`, `logs`.")
+    ] = "",
     deep: Annotated[
         bool, typer.Option("--deep", help="Compare every value bit by bit, and compute all rollups again.")
     ] = False,
@@ -56,7 +58,7 @@ def verify(
         settings = settings_of(directory, clickhouse)
         client = connect(database_url(settings), query_timeout_s=600.0)
         topics = topics_of(settings)
-        topic = {"control": topics[0], "metrics": topics[1]}.get(topic, topic)
+        topic = topic_of(settings, topic)
         if topic and topic not in topics:
             fail(f"{topic!r} is none of our topics: {', '.join(topics)}. Is RUNSTREAM_TOPIC_PREFIX set?", USAGE)
         scope = scope_of(client, run, project, topic)

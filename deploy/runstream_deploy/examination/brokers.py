@@ -39,10 +39,10 @@ def brokers(settings: Settings) -> Iterator[Finding]:
 
 
 async def _look(options: KafkaOptions, settings: Settings, found: list[Finding]) -> None:
-    from runstream.kafka_topics import control_topic, dead_letter_topic, metrics_topic
+    from runstream.kafka_topics import control_topic, dead_letter_topic, source_topics
     from runstream_deploy.kafka_reading import administering, reading
 
-    sources = (control_topic(settings.topic_prefix), metrics_topic(settings.topic_prefix))
+    sources = source_topics(settings.topic_prefix)
     async with administering(options) as admin:
         cluster = await admin.describe_cluster()
         members = cluster["brokers"]
