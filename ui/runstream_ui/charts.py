@@ -26,9 +26,9 @@ XAxis = Literal["step", "time", "relative"]
 Doubles = npt.NDArray[np.float64]
 
 # The chart library's theme knows value axes only; these stand out enough from the light and the dark page.
-_LABEL = "#7c8793"
-_AXIS = "rgba(124, 135, 147, 0.55)"
-_GRID = "rgba(124, 135, 147, 0.22)"
+LABEL = "#7c8793"
+AXIS = "rgba(124, 135, 147, 0.55)"
+GRID = "rgba(124, 135, 147, 0.22)"
 
 _TICKS_S = (
     *(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1_200, 1_800),
@@ -117,9 +117,9 @@ def line_options(panel: Panel, curves: Sequence[Curve], bands: Sequence[Band] = 
                     "type": "log" if panel.log_y else "value",
                     "scale": True,
                     "splitNumber": 4,
-                    "splitLine": {"lineStyle": {"color": _GRID}},
-                    "axisLine": {"lineStyle": {"color": _AXIS}},
-                    "axisLabel": {"fontSize": 11, "hideOverlap": True, "color": _LABEL},
+                    "splitLine": {"lineStyle": {"color": GRID}},
+                    "axisLine": {"lineStyle": {"color": AXIS}},
+                    "axisLabel": {"fontSize": 11, "hideOverlap": True, "color": LABEL},
                 },
                 {"type": "value", "min": 0, "max": 1, "show": False},
             ],
@@ -266,12 +266,12 @@ def _x_axis(panel: Panel, extents: Sequence[tuple[float, float]]) -> dict[str, A
     axis: dict[str, Any] = {
         "type": "time" if panel.x_axis == "time" else "value",
         "splitLine": {"show": False},
-        "axisLine": {"onZero": False, "lineStyle": {"color": _AXIS}},
-        "axisTick": {"lineStyle": {"color": _AXIS}},
+        "axisLine": {"onZero": False, "lineStyle": {"color": AXIS}},
+        "axisTick": {"lineStyle": {"color": AXIS}},
         "axisLabel": {
             "fontSize": 11,
             "hideOverlap": True,
-            "color": _LABEL,
+            "color": LABEL,
             "showMinLabel": False,
             "showMaxLabel": False,
         },
