@@ -123,7 +123,8 @@ async def test_the_curves_hold_every_point_once(client: Client, inserter: ClickH
     ]
 
 
-async def test_control_events_fill_their_tables(client: Client, inserter: ClickHouseInserter) -> None:
+async def test_events_fill_their_tables(client: Client, inserter: ClickHouseInserter) -> None:
+    nan = math.nan
     file = {"path": "m.pt", "sha256": "ab", "size": 3, "mime": "x/y"}
     letters, commits = await ingest(
         inserter,
@@ -147,9 +148,18 @@ async def test_control_events_fill_their_tables(client: Client, inserter: ClickH
         control("RunRewound", seq=7, step=7),
         control("RunFinished", seq=8, state="finished", metric_seq=10, reason="done"),
         None,
+        control("TextLogged", seq=9, name="t", step=-1, text="größe\x00"),
+        control("HistogramLogged", seq=10, name="h", step=1, edges=[-1.0, 5e-324, 2.0], counts=[1.0, 0.5], n_nan=3),
+        control("MediaLogged", seq=11, name="m", step=1, index=2, kind="image", sha256="ab" * 32, size=1, caption="c"),
+        control("DatasetLogged", seq=12, name="digits", context="training", digest="d", kind="table", rows=1797),
+        control("ModelEdited", seq=13, model="digits", action="stage", artifact="m", digest="d", value="production"),
+        control(
+            "ConsoleLines", seq=-1, first_line=7, times_us=[1], changed_us=[NOW_US], streams=[2], texts=["\x1b[1mx"]
+        ),
+        control("SystemFrame", seq=-1, node="n", metrics=["a", "b"], devices=["", ""], times_us=[5], values=[nan, 0.1]),
     )
     assert letters.reasons == ["empty"]
-    assert list(commits.ends.values()) == [10]
+    assert list(commits.ends.values()) == [17]
     counts = {table: client.query(f"SELECT count() FROM {table} FINAL").result_rows[0][0] for table in TABLES}
     none = dict.fromkeys(("points", "metric_summary", "curve", "ingest_marks"), 0)
     assert counts == {**dict.fromkeys(TABLES, 1), **none, "artifact_links": 2}
@@ -157,6 +167,10 @@ async def test_control_events_fill_their_tables(client: Client, inserter: ClickH
     assert writer == [(["a", ""], {"commit": "c", "dirty": "true"}, {})]
     run = client.query("SELECT run_id, run_name, state FROM v_runs").result_rows
     assert run == [(uuid.UUID(RUN), "größe", "finished")]
+    histogram = client.query("SELECT edges, counts, n_nan, n_inf FROM histograms").result_rows
+    assert histogram == [([-1.0, 5e-324, 2.0], [1.0, 0.5], 3, 0)]
+    assert client.query("SELECT step, text, mime FROM text_series").result_rows == [(-1, "größe\x00", "text/plain")]
+    assert client.query("SELECT metric, ts_us, value FROM system_points").result_rows == [("b", 5, 0.1)]
     files = client.query("SELECT files.path, files.size FROM artifacts").result_rows
     assert files == [(["m.pt", "m.pt"], [3, 3])]
 
