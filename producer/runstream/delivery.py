@@ -78,12 +78,15 @@ class Waiting:
         return found.queryable if self._queryable else found.position
 
 
-def wait_for(settings: Settings, parts: Sequence[Part], durability: str, timeout_s: float | None) -> bool:
-    """Whether all of `parts` arrived within `timeout_s` (None: no limit).
+def wait_for(
+    settings: Settings, parts: Sequence[Part], durability: str, timeout_s: float | None, *, tracked: bool = False
+) -> bool:
+    """Whether all of `parts` arrived within `timeout_s` (None: no limit). `tracked`: their spools were to be kept until
+    they are queryable from the first, so one that is gone is.
 
     Ends early, with a warning, when nobody serves the data directory and when it cannot be known.
     """
-    waiting = Waiting(parts, durability, embedded=settings.kafka is None)
+    waiting = Waiting(parts, durability, embedded=tracked or settings.kafka is None)
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     look_at, start_at = 0.0, time.monotonic() + START_AGENT_EVERY_S
     starts = agent_wanted(settings) and settings.agent in ("auto", "thread")

@@ -6,6 +6,8 @@ RunstreamError
 ├── RunExistsError     resume="never" and the run is there
 ├── RunNotFoundError   resume="must", or a fork, and the run is not there
 ├── ArtifactError      use_artifact(...).download() could not do it
+├── EditRefused        a name, alias, stage or value that cannot be used
+├── EditNotWritten     an edit for which there was no room
 ├── PointsDropped      told to on_error callbacks, never raised
 ├── LookupFailed       the database gave no answer (retriable)
 ├── EventError         a message or an event that cannot be read or written
@@ -73,6 +75,26 @@ class RunNotFoundError(RunstreamError):
 
 class ArtifactError(RunstreamError):
     """An artifact could not be found or fetched; no file was written under its final name."""
+
+
+class EditRefused(RunstreamError, ValueError):
+    """`what` was given `value`, which cannot be used; nothing was changed."""
+
+    def __init__(self, what: str, value: object, expected: str) -> None:
+        shown = repr(value)
+        super().__init__(f"{what} {shown if len(shown) <= 100 else shown[:99] + '…'} cannot be used: {expected}")
+        self.what = what
+        self.value = value
+
+
+class EditNotWritten(RunstreamError):
+    """The edit could not be put down in `directory`, and is not made."""
+
+    retriable = True
+
+    def __init__(self, directory: Path, reason: str) -> None:
+        super().__init__(f"The edit could not be written to {directory}: {reason}. Free space, or set RUNSTREAM_DIR.")
+        self.directory = directory
 
 
 class PointsDropped(RunstreamError):

@@ -14,6 +14,7 @@ from runstream.lookup import ask, database_url
 from runstream.notices import warn
 from runstream.settings import Settings
 from runstream.spool import Position, SegmentHeader, is_closed, read_header, segment_numbers, segment_path, writer_lives
+from runstream.spool_tracking import is_editor
 
 RESUMES = (None, "allow", "must", "never")
 LOOKUP_TIMEOUT_S = 2.0
@@ -154,6 +155,8 @@ def _writers_here(settings: Settings, run_id: uuid.UUID) -> list[tuple[Path, Seg
     directory = settings.spool_dir / str(run_id)
     found = []
     for writer in directory.iterdir() if directory.is_dir() else ():
+        if is_editor(writer):
+            continue  # somebody changes the run's name, and writes no part of it
         numbers = segment_numbers(writer)
         try:
             found.append((writer, read_header(segment_path(writer, numbers[-1]))[0]))

@@ -1,4 +1,4 @@
-"""The wish of a process that its spool be kept until it is queryable: a file in the writer's directory."""
+"""What a writer's directory says of itself by a file: keep it until it is queryable; it belongs to an editor."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 from pathlib import Path
 
 NAME = "until-queryable"
+EDITOR = "editor"
 
 
 def track(directory: Path) -> None:
@@ -17,3 +18,12 @@ def track(directory: Path) -> None:
 def is_tracked(directory: Path) -> bool:
     """Whether somebody asked for it."""
     return (directory / NAME).exists()
+
+
+def mark_editor(directory: Path) -> None:
+    """Say that this writer edits from outside: it is no part of a run that lives or ends. Raises OSError."""
+    (directory / EDITOR).touch()
+
+
+def is_editor(directory: Path) -> bool:
+    return (directory / EDITOR).exists()

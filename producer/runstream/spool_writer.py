@@ -249,12 +249,16 @@ class SpoolWriter:
             note, self._skipped_from = self._skipped(), -1
             self.append_event(note)
 
+    def make_room(self) -> None:
+        """Write down the events that wait. Raises NoRoom."""
+        self._retry_at = 0.0
+        self._rotate(END_BYTES)
+
     def flush_waiting(self) -> bool:
         """Whether no event waits in memory any more."""
         if self._waiting:
-            self._retry_at = 0.0
             with contextlib.suppress(NoRoom):
-                self._rotate(END_BYTES)
+                self.make_room()
         return not self._waiting
 
     def close(self) -> None:

@@ -22,7 +22,7 @@ from runstream.messages import Place
 from runstream.spool import Position, delete_acknowledged, delete_spool
 from runstream.spool_cursor import Cursor
 from runstream.spool_reader import EventRecord, MixedRows, RowBlock, SpoolReader
-from runstream.spool_tracking import is_tracked
+from runstream.spool_tracking import is_editor, is_tracked
 from runstream.transport import Sent
 
 log = logging.getLogger("runstream.agent")
@@ -76,6 +76,8 @@ class Tail:
             cursor = Cursor(finished=cursor.finished, ending=cursor.ending, preempted=cursor.preempted)
             self.reader = SpoolReader(directory)
         self.directory = directory
+        self._edits = is_editor(directory)
+        """The writer edits from outside: no part of a run that lives or ends."""
         self.alive = True
         """Whether the writer's process ran when it was last looked at."""
         self.gone = False
@@ -284,7 +286,9 @@ class Tail:
 
     def beat(self, now: float) -> None:
         """Sends a heartbeat when one is due, the writer lives, and the last one has arrived."""
-        if now < self._beat_at or not self.alive or self.reader.closed or (self._beat and not self._beat.done()):
+        if self._edits or not self.alive or self.reader.closed:
+            return
+        if now < self._beat_at or (self._beat and not self._beat.done()):
             return
         self._beat_at = now + BEAT_EVERY_S
         event = {
@@ -304,7 +308,7 @@ class Tail:
         if self._ending is not None:
             if self._ending_acknowledged:
                 self._ledger.done(self._ending, self._ending_place)
-        elif not (self.reader.closed or self.finished) and (place.row_seq or place.event_seq):
+        elif not (self._edits or self.reader.closed or self.finished) and (place.row_seq or place.event_seq):
             self._end_as_killed(place)
 
     def _end_as_killed(self, place: Position) -> None:
