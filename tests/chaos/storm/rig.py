@@ -12,7 +12,7 @@ from typing import Any
 
 from confluent_kafka.admin import AdminClient
 
-from runstream.kafka_topics import control_topic, metrics_topic
+from runstream.kafka_topics import source_topics
 from runstream_storage.connection import connect
 from runstream_storage.corrections import refresh
 from storm.group import Group
@@ -36,7 +36,7 @@ class Rig:
         self._bootstrap = bootstrap
         self._directory = directory
         self.prefix = f"rig{uuid.uuid4().hex[:12]}"
-        self.topics = control_topic(self.prefix), metrics_topic(self.prefix)
+        self.topics = source_topics(self.prefix)
         self._environment = {
             "RUNSTREAM_KAFKA": bootstrap,
             "RUNSTREAM_KAFKA_PARTITIONS": "2",

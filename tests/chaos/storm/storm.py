@@ -12,7 +12,7 @@ from pathlib import Path
 
 from confluent_kafka import KafkaError, KafkaException
 
-from runstream.kafka_topics import control_topic, metrics_topic
+from runstream.kafka_topics import source_topics
 from runstream_deploy.dev import ClickHouseService, KafkaService, Service
 from runstream_storage.connection import connect
 from runstream_storage.migrate import migrate
@@ -101,11 +101,13 @@ class Storm:
             "RUNSTREAM_KAFKA_PARTITIONS": str(PARTITIONS),
             "RUNSTREAM_TOPIC_PREFIX": prefix,
             "RUNSTREAM_CAPTURE": "0",
+            "RUNSTREAM_CONSOLE": "0",
+            "RUNSTREAM_SYSTEM": "0",
             "RUNSTREAM_QUIET": "1",
             "RUNSTREAM_FINISH_TIMEOUT_S": "1",
         }
         self._environment = environment
-        topics = control_topic(prefix), metrics_topic(prefix)
+        topics = source_topics(prefix)
         self._group = Group(kafka.bootstrap, prefix, topics)
         self._dead_letter_topics = [f"{topic}.dlq" for topic in topics]
         directory.mkdir(parents=True, exist_ok=True)
