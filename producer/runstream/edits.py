@@ -261,14 +261,14 @@ def _run_id(text: object) -> uuid.UUID:
 
 
 def _moment_us(value: Any) -> str:
-    """Microseconds since 1970 as text; empty and 0: never."""
+    """Microseconds since 1970 as text; 0: never."""
     try:
         moment = int(value or 0)
     except (TypeError, ValueError):
         raise EditRefused("expires", value, "microseconds since 1970, or empty for never") from None
     if not 0 <= moment < 1 << 62:
         raise EditRefused("expires", value, "microseconds since 1970, or empty for never")
-    return str(moment) if moment else ""
+    return str(moment)
 
 
 def _make(directory: Path) -> None:
