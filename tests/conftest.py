@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+# No companion beside each run of a test: those that are about it switch it on.
+os.environ["RUNSTREAM_CONSOLE"] = os.environ["RUNSTREAM_SYSTEM"] = "0"
 
 pytest_plugins = ["services.account", "services.kafka", "services.clickhouse", "services.s3", "services.browser"]

@@ -18,6 +18,7 @@ AGENTS = ("auto", "external", "thread", "off")
 REINITS = ("auto", "finish_previous", "create_new")
 ON_FULL = ("spill", "block", "drop_oldest")
 KEEPS = ("kafka", "clickhouse")
+CONSOLES = ("auto", "0", "1")
 TOPIC_PREFIX = re.compile(r"[A-Za-z0-9._-]{1,200}")
 TRUE = ("1", "true", "yes", "on")
 FALSE = ("0", "false", "no", "off")
@@ -81,6 +82,17 @@ class Settings:
     capture_machine: bool = True
     capture_env: tuple[str, ...] = tuple(ENVIRONMENT_ALLOWED.split(","))
     """Names (a trailing * matches the rest) of environment variables to keep, masked; empty keeps none."""
+    console: str = "auto"
+    """Whether what this process and its children print is recorded: `0`, `1`, or `auto`, where nothing speaks against
+    it."""
+    console_max_bytes: int = 256 << 20
+    """Recorded output that may wait on disk to be sent; what is beyond it is left out, counted and said."""
+    console_max_rate: int = 1 << 20
+    """Bytes a second that are recorded in the long run, after a burst of 64 MiB; 0 for no limit."""
+    system: bool = True
+    """Whether machine and process are sampled."""
+    system_interval_s: float = 5.0
+    """Between two samples of the machine, from 0.1."""
     quiet: bool = False
     """Whether the notes at start and end of a run are left out; warnings stay."""
     client_options: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -92,6 +104,9 @@ class Settings:
         _one_of("reinit", self.reinit, REINITS)
         _one_of("on_full", self.on_full, ON_FULL)
         _one_of("keep", self.keep, KEEPS)
+        _one_of("console", self.console, CONSOLES)
+        if not self.system_interval_s >= 0.1:
+            raise SettingsError("system_interval_s", self.system_interval_s, "0.1 seconds or more")
         for name in self.preempt_signals:
             if name not in import_module("signal").Signals.__members__:
                 raise SettingsError("preempt_signals", name, "names of signals, such as SIGTERM,SIGUSR1")
@@ -202,6 +217,10 @@ def _flag(text: str) -> bool:
     raise ValueError("1 or 0")
 
 
+def _console(text: str) -> str:
+    return "1" if text.lower() in TRUE else "0" if text.lower() in FALSE else text.lower()
+
+
 def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
@@ -264,6 +283,11 @@ VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "keep": ("RUNSTREAM_KEEP", str),
     "ingest_group": ("RUNSTREAM_INGEST_GROUP", str),
     "preempt_signals": ("RUNSTREAM_PREEMPT_SIGNALS", _words),
+    "console": ("RUNSTREAM_CONSOLE", _console),
+    "console_max_bytes": ("RUNSTREAM_CONSOLE_MAX_BYTES", _size),
+    "console_max_rate": ("RUNSTREAM_CONSOLE_MAX_RATE", _size),
+    "system": ("RUNSTREAM_SYSTEM", _flag),
+    "system_interval_s": ("RUNSTREAM_SYSTEM_INTERVAL_S", _seconds),
     "capture": ("RUNSTREAM_CAPTURE", _flag),
     "capture_git": ("RUNSTREAM_CAPTURE_GIT", _flag),
     "capture_packages": ("RUNSTREAM_CAPTURE_PACKAGES", _flag),

@@ -68,7 +68,8 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             monkeypatch.delenv(name)
     directory = tmp_path / "data"
     monkeypatch.setenv("RUNSTREAM_DIR", str(directory))
-    monkeypatch.setenv("RUNSTREAM_CAPTURE", "0")
+    for name in ("CAPTURE", "CONSOLE", "SYSTEM"):
+        monkeypatch.setenv(f"RUNSTREAM_{name}", "0")
     return directory
 
 

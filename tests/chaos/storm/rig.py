@@ -42,6 +42,8 @@ class Rig:
             "RUNSTREAM_KAFKA_PARTITIONS": "2",
             "RUNSTREAM_TOPIC_PREFIX": self.prefix,
             "RUNSTREAM_CAPTURE": "0",
+            "RUNSTREAM_CONSOLE": "0",
+            "RUNSTREAM_SYSTEM": "0",
             "RUNSTREAM_QUIET": "1",
             "RUNSTREAM_FINISH_TIMEOUT_S": "1",
         }
