@@ -1,7 +1,7 @@
 """Histograms over steps as chart options: a heat map, and ridges.
 
-Histograms of one name may each have edges of their own. They are brought onto one grid of bins first: what lies in a bin
-is spread evenly over it, so no mass is lost or made.
+Histograms of one name may each have edges of their own. They are brought onto one grid of bins first: what lies in a
+bin is spread evenly over it, so no mass is lost or made.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class Grid:
     def shares(self) -> Doubles:
         """Of all values of a step, the part in each bin."""
         totals = self.counts.sum(axis=1, keepdims=True)
-        return np.divide(self.counts, totals, out=np.zeros_like(self.counts), where=totals > 0)
+        shares: Doubles = np.divide(self.counts, totals, out=np.zeros_like(self.counts), where=totals > 0)
+        return shares
 
 
 def on_one_grid(found: Sequence[Histogram], *, bins: int, steps: int, middle: float = 1.0) -> Grid:
