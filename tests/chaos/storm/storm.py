@@ -103,8 +103,6 @@ class Storm:
             "RUNSTREAM_CAPTURE": "0",
             "RUNSTREAM_CONSOLE": "0",
             "RUNSTREAM_SYSTEM": "0",
-            "RUNSTREAM_CONSOLE": "0",
-            "RUNSTREAM_SYSTEM": "0",
             "RUNSTREAM_QUIET": "1",
             "RUNSTREAM_FINISH_TIMEOUT_S": "1",
         }
