@@ -45,7 +45,7 @@ def test_markup_in_a_line_is_text() -> None:
 
 
 def test_a_sequence_cannot_write_into_an_attribute() -> None:
-    assert as_html('\x1b[38;2;1"x;1;1mtext') == "x;1;1mtext"
+    assert as_html('\x1b[38;2;1"x;1;1mtext') == ";1;1mtext"
     assert as_html("\x1b[38;2;1;2;3m'\"") == '<span style="color:#010203">&#x27;&quot;</span>'
 
 
