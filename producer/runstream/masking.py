@@ -4,100 +4,61 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
-MASK = "***"
+from runstream.secret_names import MAYBE, NO, SURE, is_secret_name, secrecy
+from runstream.secret_shapes import MASK, PEM, PEM_BEGIN, PEM_END, SHAPES
 
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_ALWAYS = {
-    "password",
-    "passwd",
-    "passphrase",
-    "pwd",
-    "secret",
-    "secrets",
-    "credential",
-    "credentials",
-    "apikey",
-    "authtoken",
-}
-_KEYS = {"api", "access", "secret", "private", "account", "auth", "encryption", "signing", "ssh", "license"}
-# Of text, not of access. Any other "... token" counts as a secret.
-_TEXT_TOKENS = {
-    *(
-        "additional",
-        "audio",
-        "begin",
-        "bos",
-        "class",
-        "cls",
-        "context",
-        "decoder",
-        "end",
-        "eos",
-        "extra",
-        "fim",
-        "first",
-    ),
-    *(
-        "image",
-        "input",
-        "last",
-        "mask",
-        "max",
-        "min",
-        "new",
-        "next",
-        "num",
-        "output",
-        "pad",
-        "padding",
-        "per",
-        "prompt",
-    ),
-    *("separator", "sep", "special", "start", "stop", "text", "think", "trigger", "unk", "unknown", "video", "word"),
-}
-# Every repeat that can fail is bounded, so that a long text takes time in proportion to its length.
-_SHAPES = (
-    (re.compile(r"(?<![A-Za-z0-9+.-])([A-Za-z][A-Za-z0-9+.-]{0,30}://)[^/@\s]{1,1000}@"), rf"\1{MASK}@"),
-    (
-        re.compile(r"([?&][\w.-]{0,60}(?:token|key|password|secret|signature|sig|credential)=)[^&\s]+", re.IGNORECASE),
-        rf"\1{MASK}",
-    ),
-    (re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}"), rf"\1 {MASK}"),
-    (
-        re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|$)", re.DOTALL),
-        MASK,
-    ),
-    (
-        re.compile(
-            r"\b(?:(?:AKIA|ASIA)[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|hf_[A-Za-z0-9]{20,}"
-            r"|sk-[A-Za-z0-9_-]{20,}|xox[abeprs]-[A-Za-z0-9-]{10,}|AIza[\w-]{35}|npm_[A-Za-z0-9]{30,}|pypi-[\w-]{30,}"
-            r"|eyJ[\w-]{8,2000}\.[\w-]{8,2000}\.[\w-]*)"
-        ),
-        MASK,
-    ),
+__all__ = ["MASK", "LineMasker", "is_secret_name", "mask_command", "mask_lines", "mask_text", "mask_value"]
+
+ROUNDS = 4
+_NAME_PIECES = ("pass", "pwd", "secret", "token", "key", "cred", "jwt", "_pat", "auth")
+"""Lower-case; each name that `secrecy` knows holds one of them."""
+_SHORT_TRIGGERS = ("bearer ", "basic ", "authorization", "cookie", "-----begin", "sig=", "eyj")
+"""Of shapes that need no long word."""
+_LONG_RUN = b"a" * 20
+"""Every other shape has a run of so many letters, digits, - and _."""
+_RUNS = bytes(ord("a" if chr(i).isalnum() or chr(i) in "-_" else " ") if i < 128 else ord(" ") for i in range(256))
+_ASSIGNED = re.compile(r"([+~]{0,2}-{0,2}[A-Za-z_][\w.+/-]*)=(.*)", re.DOTALL)
+_NAME_BEFORE = re.compile(r"[\w.-]{0,80}\Z")
+# From inside a name to its value: `NAME=`, `"name": `, `name: str = `, `["NAME"] = `, `"NAME", "`, `<name>`, `--name `.
+_TO_VALUE = re.compile(
+    r"(?P<rest>[\w.-]{0,60})(?P<close>\\?[\"']?\]?)"
+    r"(?P<to>[ \t]{0,4}:[ \t]{0,4}(?:str|bytes|SecretStr|[sS]tring|Optional\[str\]|str[ ]\|[ ]None|Final)"
+    r"[ \t]{0,4}=[ \t]{0,4}"
+    r"|[ \t]{0,8}(?::=|=>|[=!]?=|:)[ \t]{0,8}"
+    r"|,\s{0,40}(?:\\?[\"']?value\\?[\"']?[ \t]{0,4}:[ \t]{0,4})?|\s{0,40}value:[ \t]{0,4}|>|[ \t]{1,4})"
+    r"(?P<quote>[bBrRuUfF]{0,2}\\?(?:\"\"\"|'''|[\"'`]))?"
 )
-_ASSIGNED = re.compile(r"(-{0,2}[A-Za-z_][\w.+/-]*)=(.*)", re.DOTALL)
-
-
-def is_secret_name(name: str) -> bool:
-    """Whether `name` (of an option, variable or parameter) says that its value is a secret.
-
-    `api_key`, `--hf-token`, `DB_PASSWORD` do; `pad_token`, `max_tokens`, `key_size`, `tokenizer` do not.
-    """
-    words = [word.lower() for word in _WORDS.findall(name.rsplit("/", 1)[-1])]
-    if not words:
-        return False
-    if _ALWAYS.intersection(words):
-        return True
-    before = words[-2] if len(words) > 1 else ""
-    return (words[-1] == "token" and before not in _TEXT_TOKENS) or (words[-1] == "key" and before in _KEYS)
+_BARE = re.compile(r"[^\s\"'`]{1,16384}+")
+_UNTIL = {q: re.compile(rf"(?:[^{q}\\\n]++|\\[^\n])*+") for q in "\"'`"}
+_UNTIL_ESCAPED = re.compile(r"[^\"'`\\\n]*+")
+_PLACEHOLDER = re.compile(
+    r"[*.xX_-]*|\$.*|<.*>?|\{.*|%.*|\[.*|none|null|true|false|undefined|redacted|masked|hidden", re.I
+)
+_CODE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*[,;:)\]}]*")
+_IN_CODE = frozenset("()[]{}")
 
 
 def mask_text(text: str) -> str:
-    """`text` without what has the shape of a secret: URL credentials, known key formats, bearer tokens."""
-    for shape, replacement in _SHAPES:
-        text = shape.sub(replacement, text)
+    """`text` without what has the shape of a secret: URL credentials, known key formats, values of secret names.
+
+    A line without anything of the kind costs a few substring searches, so it may be called for each line of a log.
+    """
+    low = text.lower()
+    for _ in range(ROUNDS):
+        named = [piece for piece in _NAME_PIECES if piece in low]
+        shaped = _may_have_shape(text, low)
+        if not named and not shaped:
+            return text
+        before = text
+        if shaped:
+            text = _without_shapes(text, low)
+        if named:
+            text = _without_values(text, named)
+        if text == before:
+            break
+        low = text.lower()
     return text
 
 
@@ -120,3 +81,146 @@ def mask_command(arguments: Sequence[str]) -> list[str]:
             masked.append(mask_text(argument))
         secret_follows = argument.startswith("-") and assigned is None and is_secret_name(argument)
     return masked
+
+
+class LineMasker:
+    """Masks a text that comes line by line; remembers a private key that has begun and not ended."""
+
+    MAX_KEY_LINES = 200
+
+    def __init__(self) -> None:
+        self._key_lines = 0
+
+    def mask(self, line: str) -> str:
+        """The line, as it may leave this process. The line's end is kept."""
+        if self._key_lines:
+            self._key_lines -= 1
+            if end := PEM_END.search(line):
+                self._key_lines = 0
+                return MASK + self.mask(line[end.end() :])
+            return MASK + _line_end(line)
+        if "-----BEGIN" in line:
+            begins = [match for match in PEM_BEGIN.finditer(line) if not PEM_END.search(line, match.end())]
+            if begins:
+                self._key_lines = self.MAX_KEY_LINES
+                return mask_text(line[: begins[0].start()]) + MASK + _line_end(line)
+        return mask_text(line)
+
+
+def mask_lines(text: str) -> str:
+    """`mask_text` that keeps the number of lines and their ends: for diffs and sources."""
+    masker = LineMasker()
+    return "".join(map(masker.mask, text.splitlines(keepends=True))) if text else text
+
+
+def _line_end(line: str) -> str:
+    return line[len(line.rstrip("\r\n")) :]
+
+
+def _may_have_shape(text: str, low: str) -> bool:
+    """Whether it is worth while to try the shapes; cheap, for nearly every line of a log says no."""
+    for trigger in _SHORT_TRIGGERS:
+        if trigger in low:
+            return True
+    if "://" in low and ("@" in low or "?" in low or "hook" in low):
+        return True
+    return _LONG_RUN in text.encode("utf-8", "replace").translate(_RUNS)
+
+
+def _without_shapes(text: str, low: str) -> str:
+    for shape in SHAPES:
+        for trigger in shape.triggers:
+            if trigger in low:
+                text = shape.pattern.sub(shape.replacement, text)
+                break
+    return PEM.sub(MASK, text) if "-----begin" in low else text
+
+
+def _without_values(text: str, pieces: list[str]) -> str:
+    """`text` without the values of secret names, of which each holds one of `pieces`."""
+    low = text.lower()
+    if len(low) != len(text):  # a few letters of other scripts become two
+        low = "".join(lower if len(lower := letter.lower()) == 1 else letter for letter in text)
+    spans = sorted({span for piece in pieces for span in _values_named(text, low, piece)})
+    if not spans:
+        return text
+    parts, at = [], 0
+    for begin, end in spans:
+        if begin >= at:
+            parts += [text[at:begin], MASK]
+            at = end
+    return "".join([*parts, text[at:]])
+
+
+def _values_named(text: str, low: str, piece: str) -> list[tuple[int, int]]:
+    """Where the values stand of names that hold `piece` and say that they are secret."""
+    found = []
+    at = low.find(piece)
+    while at >= 0:
+        after = at + len(piece)
+        to = _TO_VALUE.match(text, at)
+        if to is not None:
+            begin = at - len(_NAME_BEFORE.search(text, max(0, at - 80), at)[0])  # type: ignore[index]  # matches nothing too
+            name = text[begin : to.end("rest")]
+            sure = secrecy(name)
+            if sure != NO and (span := _value(text, name, begin, to, sure)) is not None:
+                found.append(span)
+                after = span[1]
+        at = low.find(piece, after)
+    return found
+
+
+def _value(text: str, name: str, begin: int, to: re.Match[str], sure: int) -> tuple[int, int] | None:
+    """The span of the value, when it is a secret."""
+    separator, quote, start = to["to"], to["quote"], to.end()
+    option = name.startswith("-")
+    if not separator.strip() and not (option or secrecy(name) == SURE):
+        return None
+    if quote:
+        if separator == ">":
+            return None
+        content = (_UNTIL_ESCAPED if "\\" in quote else _UNTIL[quote[-1]]).match(text, start)
+        end = content.end() if content is not None else start
+        value = text[start:end]
+        bare_words = not separator.strip() or separator.startswith(",")
+        if _PLACEHOLDER.fullmatch(value) or secrecy(value) != NO or len(value) < 4:
+            return None
+        return (start, end) if (sure == SURE and not bare_words) or _is_random(value) else None
+    match = _BARE.match(text, start)
+    if match is None or separator.startswith(","):
+        return None
+    value = match[0]
+    if separator == ">":
+        value = value.split("<", 1)[0]
+        wanted = text[begin - 1 : begin] == "<" and sure == SURE and len(value) >= 4
+        return (start, start + len(value)) if wanted and not _PLACEHOLDER.fullmatch(value) else None
+    return _bare(value, name, start, separator, sure, option=option)
+
+
+def _bare(value: str, name: str, start: int, separator: str, sure: int, *, option: bool) -> tuple[int, int] | None:
+    if _PLACEHOLDER.fullmatch(value):
+        return None
+    tight = separator == "="
+    if tight and name.isupper() and sure == SURE:  # a line of an .env file, or of `export`
+        return (start, start + len(value)) if len(value) >= 4 else None
+    end = min((i for i in map(value.find, ",;&|)]}") if i > 0), default=len(value))
+    value = value[:end]
+    if _IN_CODE.intersection(value) or len(value) < 6:
+        return None
+    is_code = _CODE.fullmatch(value) is not None
+    if not separator.strip():
+        wanted = _is_random(value) or (option and sure == SURE and not value.startswith("-"))
+    elif sure == MAYBE or (is_code and not tight and separator.strip() != ":"):
+        wanted = _is_random(value)
+    else:
+        wanted = not is_code or any(letter.isdigit() for letter in value) or (option and tight) or ";" in name
+    return (start, start + len(value)) if wanted else None
+
+
+def _is_random(value: str) -> bool:
+    """Whether a value of 12 letters or more looks drawn by lot: it changes often between digits, cases and signs."""
+    if len(value) < 12 or any(map(str.isspace, value)):
+        return False
+    kinds = ["0" if c.isdigit() else "a" if c.islower() else "A" if c.isupper() else "_" for c in value]
+    changes = sum(a != b for a, b in pairwise(kinds))
+    return "0" in kinds and changes * 5 >= len(value) and len(set(value)) >= 8

@@ -1,0 +1,64 @@
+"""Which names say that what they hold is a secret."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_ALWAYS = _set(
+    "password passwd passphrase pwd secret secrets credential credentials apikey authtoken accesskey secretkey jwt"
+)
+_ENDINGS = ("password", "passwd", "passphrase", "apikey", "authtoken", "secretkey", "accesskey")
+"""Of a word written together: PGPASSWORD, mysecretkey."""
+_KEYS = _set(
+    "api access secret private account auth encryption signing ssh license master session consumer shared storage "
+    "webhook deploy client wandb openai anthropic hf gemini mistral comet neptune clearml"
+)
+_PASSES = _set("db database smtp mail email ftp mysql postgres pg redis root admin ssh http proxy user")
+_ACCESS_TOKENS = _set(
+    "access auth refresh id bearer api hf hub github gitlab gh gl slack session security csrf bot app user personal "
+    "secret aws npm pypi wandb client deploy oauth"
+)
+# Of text, not of access. Any other "... token" counts as a secret.
+_TEXT_TOKENS = _set(
+    "additional audio begin bos class cls context decoder end eos extra fim first image input last mask max min new "
+    "next num output pad padding per prompt separator sep special start stop text think trigger unk unknown video "
+    "word"
+)
+
+NO, MAYBE, SURE = range(3)
+"""Not a secret; one when the value looks like one (`token`); one whatever the value looks like (`password`)."""
+
+
+@lru_cache(maxsize=4096)
+def secrecy(name: str) -> int:
+    """NO, MAYBE or SURE: how much `name` says that its value is a secret."""
+    words = [word.lower() for word in _WORDS.findall(name.rsplit("/", 1)[-1][-200:])]
+    if not words:
+        return NO
+    if any(word in _ALWAYS or word.endswith(_ENDINGS) for word in words):
+        return SURE
+    last, before = words[-1], words[-2] if len(words) > 1 else ""
+    if last == "token" and before not in _TEXT_TOKENS:
+        return SURE if before in _ACCESS_TOKENS else MAYBE
+    found = (
+        (last == "key" and before in _KEYS)
+        or (last == "pass" and before in _PASSES)
+        or (last == "pat" and before in ("github", "gitlab", "azure", "devops"))
+        or (last == "auth" and before in ("redis", "npm", "basic", "http", "proxy"))
+    )
+    return SURE if found else NO
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether `name` (of an option, variable or parameter) says that its value is a secret.
+
+    `api_key`, `--hf-token`, `DB_PASSWORD` do; `pad_token`, `max_tokens`, `key_size`, `tokenizer` do not.
+    """
+    return secrecy(name) != NO

@@ -1,0 +1,165 @@
+"""Secrets that are known by what they look like, wherever they stand: keys, tokens, URLs with credentials."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+MASK = "***"
+
+
+class Shape(NamedTuple):
+    triggers: tuple[str, ...]
+    """Lower-case pieces; a text that holds none of them has no secret of this shape."""
+    pattern: re.Pattern[str]
+    replacement: str
+
+
+def _prefixed(*patterns: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(patterns)})")
+
+
+# Every repeat that can fail is bounded or possessive, so that a long text takes time in proportion to its length.
+SHAPES = (
+    # A password may hold an @; the user alone stays in the schemes where it is no secret, such as ssh://git@host.
+    Shape(
+        ("://",),
+        re.compile(
+            r"(?<![A-Za-z0-9+.-])((?!(?:git\+|svn\+|bzr\+|hg\+)?(?:ssh|sftp|rsync)://[\w.-]{1,64}@)[A-Za-z][A-Za-z0-9+.-]{0,30}"
+            r"://)[^/\s\"'<>\\]{1,1000}@(?=[\w.\[%$*{-])"
+        ),
+        rf"\1{MASK}@",
+    ),
+    Shape(
+        ("?", "&"),
+        re.compile(
+            r"([?&][\w.-]{0,60}(?:token|key|password|passwd|pwd|secret|signature|sig|credential|jwt)=)(?!\*\*\*)[^&\s\"'<>#]+",
+            re.IGNORECASE,
+        ),
+        rf"\1{MASK}",
+    ),
+    Shape(
+        ("hooks.slack.com", "discord", "outlook.office", "webhook"),
+        re.compile(
+            r"(https://(?:hooks\.slack\.com/(?:services|workflows|triggers)|(?:canary\.|ptb\.)?discord(?:app)?\.com/api/webhooks"
+            r"|[\w-]{1,60}\.webhook\.office\.com/webhookb2)/)(?!\*\*\*)[\w/@.+-]+"
+        ),
+        rf"\1{MASK}",
+    ),
+    Shape(
+        ("bearer ", "basic "),
+        re.compile(
+            r"\b(Bearer|bearer|BEARER|Basic)[ \t]{1,4}"
+            r"(?=[A-Za-z._~+/=-]{0,200}[0-9=_A-Z]|[a-z]{20})[A-Za-z0-9._~+/=-]{8,}"
+        ),
+        rf"\1 {MASK}",
+    ),
+    Shape(
+        ("authorization",),
+        re.compile(
+            r"(?i)(\bauthorization\\?[\"']?[ \t]{0,4}[:=,][ \t]{0,4}\\?[\"']?(?:[A-Za-z][\w-]{1,20}[ \t]{1,4})?)"
+            r"(?=[^\s\"'\\,;]{0,200}[0-9=])(?!\*\*\*)[^\s\"'\\,;{}()\[\]<>$]{6,}"
+        ),
+        rf"\1{MASK}",
+    ),
+    Shape(
+        ("cookie",),
+        re.compile(
+            r"(?i)(\b(?:set-)?cookie\\?[\"']?[ \t]{0,4}:[ \t]{0,4}\\?[\"']?)(?=[\w.-]{1,100}=)(?!\*\*\*)[^\r\n\"'\\]+"
+        ),
+        rf"\1{MASK}",
+    ),
+    Shape(("akia", "asia", "abia", "acca"), re.compile(r"\b(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}\b"), MASK),
+    Shape(
+        ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
+        _prefixed(r"gh[pousr]_[A-Za-z0-9]{20,}", r"github_pat_\w{20,}"),
+        MASK,
+    ),
+    Shape(("gl",), _prefixed(r"gl(?:pat|ptt|dt|rt|soat|ft|cbt|imt|agent|oas|sa|c)[-_][\w-]{17,}"), MASK),
+    Shape(
+        ("hf_", "api_org_"),
+        _prefixed(r"hf_[A-Za-z0-9]{20,}", r"api_org_[A-Za-z0-9]{20,}"),
+        MASK,
+    ),
+    Shape(
+        ("sk-", "sess-"),
+        _prefixed(
+            r"sk-(?:proj|ant|svcacct|admin|or|lf|None)-[\w-]{16,}",
+            r"sk-[A-Za-z0-9]{20,}(?:[\w-]{1,400})?+",
+            r"sess-[A-Za-z0-9]{30,}",
+        ),
+        MASK,
+    ),
+    Shape(
+        ("_live_", "_test_", "whsec_"),
+        _prefixed(r"(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{12,}", r"whsec_[A-Za-z0-9+/=]{20,}"),
+        MASK,
+    ),
+    Shape(
+        ("xox", "xapp-"),
+        _prefixed(r"xox[abceoprs](?:\.xox[abeprs])?-[A-Za-z0-9-]{15,}", r"xapp-[A-Za-z0-9-]{20,}"),
+        MASK,
+    ),
+    Shape(
+        ("aiza", "ya29.", "gocspx-", "1//0"),
+        _prefixed(r"AIza[\w-]{35}", r"ya29\.[\w-]{20,}", r"GOCSPX-[\w-]{20,}", r"1//0[\w-]{30,}"),
+        MASK,
+    ),
+    Shape(("npm_", "pypi-"), _prefixed(r"npm_[A-Za-z0-9]{30,}", r"pypi-[\w-]{30,}"), MASK),
+    Shape(("wandb_v1_", "local-"), _prefixed(r"wandb_v1_\w{20,}", r"local-[0-9a-f]{40}"), MASK),
+    Shape(("sg.",), _prefixed(r"SG\.[\w-]{20,32}\.[\w-]{16,64}"), MASK),
+    Shape(
+        ("dapi", "hvs.", "hvb.", "dop_", "doo_", "dor_", "dp.", "dckr_", "glsa_", "glc_"),
+        _prefixed(
+            r"dapi[0-9a-f]{32}",
+            r"hv[sb]\.[\w-]{20,}",
+            r"do[opr]_v1_[0-9a-f]{32,}",
+            r"dp\.(?:pt|st|ct|sa|scim|audit)\.[\w.-]{20,}",
+            r"dckr_(?:pat|oat)_[\w-]{20,}",
+        ),
+        MASK,
+    ),
+    Shape(
+        (
+            "nvapi-",
+            "gsk_",
+            "xai-",
+            "pplx-",
+            "r8_",
+            "tskey-",
+            "lin_api_",
+            "ntn_",
+            "sbp_",
+            "shp",
+            "atatt3",
+            "pul-",
+            "sntry",
+        ),
+        _prefixed(
+            r"nvapi-[\w-]{30,}",
+            r"gsk_[A-Za-z0-9]{30,}",
+            r"xai-[A-Za-z0-9]{30,}",
+            r"pplx-[A-Za-z0-9]{30,}",
+            r"r8_[A-Za-z0-9]{30,}",
+            r"tskey-[a-z]{1,12}-[\w-]{16,}",
+            r"lin_api_[A-Za-z0-9]{30,}",
+            r"ntn_[A-Za-z0-9]{30,}",
+            r"sbp_[0-9a-f]{30,}",
+            r"shp(?:at|ca|pa|ss)_[0-9a-fA-F]{30,}",
+            r"ATATT3[\w=-]{30,}",
+            r"pul-[0-9a-f]{30,}",
+            r"sntry[su]_[\w=/+-]{30,}",
+        ),
+        MASK,
+    ),
+    Shape(("age-secret",), _prefixed(r"AGE-SECRET-KEY-1[0-9A-Z]{30,}"), MASK),
+    Shape((":aa",), _prefixed(r"[0-9]{8,10}:AA[\w-]{33}(?![\w-])"), MASK),
+    Shape(("eyj",), _prefixed(r"eyJ[\w-]{8,8000}\.[\w-]{8,8000}(?:\.[\w-]*+){0,3}"), MASK),
+)
+PEM_BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+PEM = re.compile(
+    r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----.*?"
+    r"(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z)",
+    re.DOTALL,
+)
+PEM_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
