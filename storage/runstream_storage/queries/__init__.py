@@ -5,11 +5,25 @@ that cannot be used, QueryError when the database refuses, and Unreachable when 
 """
 
 from runstream_storage.queries.artifacts import artifact, artifact_names, artifact_versions, run_artifacts
+from runstream_storage.queries.clock import StepClock, step_clocks
+from runstream_storage.queries.console import (
+    ConsoleFilter,
+    ConsoleLine,
+    ConsolePage,
+    ConsolePlace,
+    ConsoleWriter,
+    console,
+    console_count,
+    console_near,
+    console_writers,
+)
 from runstream_storage.queries.curves import curves
 from runstream_storage.queries.definitions import MetricDefinition, MetricDefinitions, metric_definitions
 from runstream_storage.queries.delivery import DeadLetter, DeadLetters, Gap, Pipeline, TopicProgress, gaps, pipeline
 from runstream_storage.queries.groups import groups
+from runstream_storage.queries.histograms import HeatMap, Histogram, heat_maps, histogram_names, histograms
 from runstream_storage.queries.history import Fork, History, Rewind, Stretches, curves_against, hidden_curves, history
+from runstream_storage.queries.media import MediaItem, MediaName, media, media_names, media_steps
 from runstream_storage.queries.names import (
     attribute_values,
     completions,
@@ -43,7 +57,10 @@ from runstream_storage.queries.results import (
 )
 from runstream_storage.queries.run import find_run, params, run, summaries, summary_values, writers
 from runstream_storage.queries.runs import best, count, projects, runs
+from runstream_storage.queries.shown import SeriesName
 from runstream_storage.queries.sql import sql, sql_stream, views
+from runstream_storage.queries.system import SystemCurve, SystemSeries, system_curves, system_series
+from runstream_storage.queries.texts import TextValue, text_names, text_page, text_steps, texts
 
 __all__ = [
     "ArtifactFile",
@@ -51,6 +68,11 @@ __all__ = [
     "ArtifactName",
     "ArtifactVersion",
     "Best",
+    "ConsoleFilter",
+    "ConsoleLine",
+    "ConsolePage",
+    "ConsolePlace",
+    "ConsoleWriter",
     "Curve",
     "Curves",
     "DeadLetter",
@@ -58,7 +80,11 @@ __all__ = [
     "Fork",
     "Gap",
     "Group",
+    "HeatMap",
+    "Histogram",
     "History",
+    "MediaItem",
+    "MediaName",
     "MetricDefinition",
     "MetricDefinitions",
     "Name",
@@ -68,10 +94,15 @@ __all__ = [
     "RunHeader",
     "RunRow",
     "RunsPage",
+    "SeriesName",
     "Spread",
     "SqlResult",
+    "StepClock",
     "Stretches",
     "Summary",
+    "SystemCurve",
+    "SystemSeries",
+    "TextValue",
     "TopicProgress",
     "Value",
     "View",
@@ -83,14 +114,24 @@ __all__ = [
     "attribute_values",
     "best",
     "completions",
+    "console",
+    "console_count",
+    "console_near",
+    "console_writers",
     "count",
     "curves",
     "curves_against",
     "find_run",
     "gaps",
     "groups",
+    "heat_maps",
     "hidden_curves",
+    "histogram_names",
+    "histograms",
     "history",
+    "media",
+    "media_names",
+    "media_steps",
     "metric_definitions",
     "metric_names",
     "param_names",
@@ -103,10 +144,17 @@ __all__ = [
     "runs",
     "sql",
     "sql_stream",
+    "step_clocks",
     "summaries",
     "summary_names",
     "summary_values",
+    "system_curves",
+    "system_series",
     "tag_names",
+    "text_names",
+    "text_page",
+    "text_steps",
+    "texts",
     "views",
     "writers",
 ]
