@@ -52,7 +52,7 @@ def kafka(request: pytest.FixtureRequest) -> Iterator[Kafka]:
 def topic_prefix(kafka: Kafka) -> Iterator[str]:
     """A prefix of this test's own, with its topics created (two partitions, the dead-letter topics one)."""
     prefix = f"t{uuid.uuid4().hex[:12]}"
-    names = [f"{prefix}.{topic}{tail}" for topic in ("control", "metrics") for tail in ("", ".dlq")]
+    names = [f"{prefix}.{topic}{tail}" for topic in ("control", "metrics", "logs") for tail in ("", ".dlq")]
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap, "allow.auto.create.topics": True, "log_level": 2})
     if kafka.creates_topics:
         partitions = {name: 1 if name.endswith(".dlq") else PARTITIONS for name in names}

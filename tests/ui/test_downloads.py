@@ -156,7 +156,7 @@ async def test_a_player_gets_the_stretch_that_it_asks_for(
     kept: dict[str, str], client: httpx.AsyncClient, asked: str, first: int, last: int
 ) -> None:
     assert kept
-    answer = await client.get(f"/media/{_keep(WAV)}/a.wav", headers={"Range": asked})
+    answer = await client.get(f"/recordings/{_keep(WAV)}/a.wav", headers={"Range": asked})
     assert answer.status_code == 206
     assert answer.headers["content-type"] == "audio/wav"
     assert answer.headers["content-range"] == f"bytes {first}-{last}/{len(WAV)}"
@@ -168,13 +168,13 @@ async def test_a_range_that_means_nothing_gets_the_whole_sound(
     kept: dict[str, str], client: httpx.AsyncClient, asked: str
 ) -> None:
     assert kept
-    answer = await client.get(f"/media/{_keep(WAV)}/a.wav", headers={"Range": asked})
+    answer = await client.get(f"/recordings/{_keep(WAV)}/a.wav", headers={"Range": asked})
     assert answer.status_code == 200
     assert answer.content == WAV
 
 
 async def test_what_is_neither_sound_nor_video_is_not_played(kept: dict[str, str], client: httpx.AsyncClient) -> None:
-    assert (await client.get(f"/media/{kept['svg']}/a.mp4")).status_code == 415
+    assert (await client.get(f"/recordings/{kept['svg']}/a.mp4")).status_code == 415
 
 
 async def test_html_comes_in_a_sandbox_that_may_load_nothing(kept: dict[str, str], client: httpx.AsyncClient) -> None:

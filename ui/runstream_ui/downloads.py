@@ -1,9 +1,9 @@
 """Files of artifacts and media over HTTP, out of the object store.
 
-`/files/<sha256>/<name>` is a download; `/images/…` shows a PNG, JPEG, GIF or WebP; `/media/…` plays sound and video.
+`/files/<sha256>/<name>` is a download; `/images/…` shows a PNG, JPEG, GIF or WebP; `/recordings/…` plays sound and video.
 Out of an S3 store the browser fetches the bytes itself: all three lead it to an address that is signed for this object,
 name and type, and good for 15 minutes. Out of a directory, and where the settings ask for it, they are streamed through
-this process. `/html/…` always comes through this process, because only its headers make it harmless.
+this process. `/html/…` and `/drawings/…` (SVG) always come through this process: only its headers make them harmless.
 
 What somebody logged is never a page of this origin. No content type but that of a picture, a sound or a video is named,
 `nosniff` holds it to that, and the sandbox policy stops scripts whatever the browser makes of the bytes. HTML runs its
@@ -13,7 +13,7 @@ scripts in a sandbox of an origin of its own, which may load nothing from anywhe
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import BinaryIO, TypeVar
 from urllib.parse import quote
 
@@ -46,6 +46,10 @@ _SANDBOXED = {
     "Referrer-Policy": "no-referrer",
     "X-DNS-Prefetch-Control": "off",
 }
+_DRAWN = {
+    **_SAFE,
+    "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:",
+}
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 # An address is a key to the object: it is kept nowhere, and told to nobody.
 _LEADING = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
@@ -55,8 +59,9 @@ def routes() -> list[Route]:
     return [
         Route("/files/{sha256}/{name:path}", _file, methods=["GET"]),
         Route("/images/{sha256}/{name:path}", _image, methods=["GET"]),
-        Route("/media/{sha256}/{name:path}", _media, methods=["GET"]),
+        Route("/recordings/{sha256}/{name:path}", _media, methods=["GET"]),
         Route("/html/{sha256}/{name:path}", _html, methods=["GET"]),
+        Route("/drawings/{sha256}/{name:path}", _drawing, methods=["GET"]),
     ]
 
 
@@ -98,7 +103,9 @@ async def _shown(request: Request, type_of: Callable[[bytes], str | None], refus
     if media_type is None:
         file.close()
         return PlainTextResponse(refusal, status_code=415)
-    led = await _led(request, content_type=media_type, disposition="inline")
+    # A page may read the pixels only of a picture of its own origin.
+    through = request.query_params.get("through") == "1"
+    led = None if through else await _led(request, content_type=media_type, disposition="inline")
     if led is not None:
         file.close()
         return led
@@ -123,12 +130,21 @@ def part(header: str, size: int) -> tuple[int, int] | None:
 
 
 async def _html(request: Request) -> Response:
+    return await _contained(request, "text/html; charset=utf-8", _SANDBOXED)
+
+
+async def _drawing(request: Request) -> Response:
+    """An SVG for an `<img>`, where its scripts never run; nor do they when somebody opens its address."""
+    return await _contained(request, "image/svg+xml", _DRAWN)
+
+
+async def _contained(request: Request, media_type: str, policy: Mapping[str, str]) -> Response:
     opened = await _opened(request)
     if isinstance(opened, Response):
         return opened
     size, file = opened
-    headers = {"Content-Length": str(size), **_SANDBOXED}
-    return StreamingResponse(_chunks(b"", file), media_type="text/html; charset=utf-8", headers=headers)
+    headers = {"Content-Length": str(size), **policy}
+    return StreamingResponse(_chunks(b"", file), media_type=media_type, headers=headers)
 
 
 async def _led(request: Request, *, content_type: str, disposition: str) -> Response | None:

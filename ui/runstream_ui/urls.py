@@ -66,8 +66,13 @@ def image_link(sha256: str, name: str) -> str:
 
 
 def media_link(sha256: str, name: str) -> str:
-    return f"media/{quote(sha256, safe='')}/{quote(name, safe='')}"
+    return f"recordings/{quote(sha256, safe='')}/{quote(name, safe='')}"
 
 
 def html_link(sha256: str, name: str) -> str:
     return f"html/{quote(sha256, safe='')}/{quote(name, safe='')}"
+
+
+def drawing_link(sha256: str, name: str) -> str:
+    """Of an SVG."""
+    return f"drawings/{quote(sha256, safe='')}/{quote(name, safe='')}"
