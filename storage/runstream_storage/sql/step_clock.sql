@@ -3,7 +3,7 @@
 -- project String. run_id UUID. metric String. knots UInt32.
 WITH (SELECT (min(step), max(step)) FROM v_points
       WHERE project = {project:String} AND run_id = {run_id:UUID} AND metric = {metric:String}) AS ends
-SELECT knot.1 AS time_us, knot.2 AS of_step
+SELECT DISTINCT knot.1 AS time_us, knot.2 AS of_step
 FROM
 (
     SELECT arrayJoin([min((toUnixTimestamp64Micro(ts), step)), max((toUnixTimestamp64Micro(ts), step))]) AS knot
