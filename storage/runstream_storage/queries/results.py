@@ -71,6 +71,7 @@ class RunRow:
     notes: str
     archived: bool
     values: dict[str, Scalar] = field(default_factory=dict)
+    starred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
