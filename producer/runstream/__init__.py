@@ -8,7 +8,7 @@
 
 from typing import Any
 
-from runstream.artifacts import LoggedArtifact, UsedArtifact
+from runstream.artifacts import Artifact, LoggedArtifact
 from runstream.current import (
     current_run,
     define_metric,
@@ -17,12 +17,15 @@ from runstream.current import (
     init,
     log,
     log_artifact,
+    register_model,
     rewind,
     use_artifact,
     wait,
 )
 from runstream.errors import (
     ArtifactError,
+    EditNotWritten,
+    EditRefused,
     LookupFailed,
     NoRunError,
     PointsDropped,
@@ -35,10 +38,15 @@ from runstream.flow import Lag
 from runstream.parameters import Config, Summary
 from runstream.runs import Run
 from runstream.settings import Settings
+from runstream.versions import ArtifactVersion, UsedArtifact, artifact
 
 __all__ = [
+    "Artifact",
     "ArtifactError",
+    "ArtifactVersion",
     "Config",
+    "EditNotWritten",
+    "EditRefused",
     "Lag",
     "LoggedArtifact",
     "LookupFailed",
@@ -52,6 +60,7 @@ __all__ = [
     "SettingsError",
     "Summary",
     "UsedArtifact",
+    "artifact",
     "current_run",
     "define_metric",
     "finish",
@@ -59,6 +68,7 @@ __all__ = [
     "init",
     "log",
     "log_artifact",
+    "register_model",
     "rewind",
     "use_artifact",
     "wait",

@@ -1,28 +1,25 @@
-"""Artifacts: staged beside the spool when logged, fetched from the object store when used."""
+"""Artifacts as they are made: files, trees and references under a name, put beside the spool when they are logged."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
+import math
 import os
-from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath
-from typing import Any
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from runstream.errors import ArtifactError
-from runstream.lookup import ask, database_url
-from runstream.settings import Settings
+from runstream import labels
 
-MAX_FILES = 100_000
-_VERSION = """
-SELECT version, digest, type, size, metadata,
-       arrayMap(f -> tupleElement(f, 'path'), files) AS paths,
-       arrayMap(f -> tupleElement(f, 'sha256'), files) AS sums
-FROM v_artifacts
-WHERE project = {project:String} AND name = {name:String}
-  AND (version = {version:String} OR digest = {version:String} OR has(aliases, {version:String}))
-LIMIT 1
-"""
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+POLICIES = ("copy", "link")
+GOALS = {"min": "minimize", "minimize": "minimize", "max": "maximize", "maximize": "maximize"}
+UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+MAX_TTL_S = 100 * 365.25 * 86_400
+MAX_KEPT = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,173 +29,165 @@ class LoggedArtifact:
     name: str
     type: str
     size: int
-    """Bytes of all files."""
+    """Bytes of all files that are copied."""
     files: tuple[str, ...]
-    """Relative paths, `/` between the parts."""
+    """Relative paths, `/` between the parts, references too."""
+    stage: str = ""
+    """Where it lies beside the spool of this process, which is how this run can name it before it has a digest."""
 
 
-def checked_name(name: str) -> str:
-    """The name. Raises ValueError for one that `use_artifact("name:version")` could not ask for."""
-    if not name or ":" in name or not name.isprintable():
-        raise ValueError(f"the name {name!r} is empty, or has a colon or a control character")
-    return name
+@dataclasses.dataclass(frozen=True, slots=True)
+class Retention:
+    """How long a version is kept: until `expires_us` (0: for ever), and while it is among the `keep_best` by score."""
+
+    expires_us: int = 0
+    score: float | None = None
+    keep_best: int = 0
+    keep_goal: str = ""
 
 
-def stage(source: Path, directory: Path, spool: Path) -> list[dict[str, Any]]:
-    """Copy the file or tree `source` into `directory`; path and size of each file in order of path.
+class Artifact:
+    """What is to be logged as one version: `run.log_artifact(Artifact("digits", "dataset").add_dir("data"))`.
 
-    What lies in `spool` is left out: a tree may well contain the spool, and with it this very copy.
-
-    A copy, not a hard link: checkpoints are often overwritten in place, and a link would change with them. Where the
-    file system can (XFS, Btrfs), the copy shares its blocks with the original. Raises OSError or ValueError, and then
-    leaves nothing.
+    The files are read when it is logged, not when they are added. `ttl`: how long it is kept (see `log_artifact`).
+    The methods return the artifact, so that they can be chained.
     """
-    import shutil
-
-    files: list[dict[str, Any]] = []
-    try:
-        for path, relative in _files_of(source, spool.resolve()):
-            relative.encode()  # a name that is not text could not be asked for again
-            target = directory / relative
-            target.parent.mkdir(parents=True, exist_ok=True)
-            files.append({"path": relative, "size": _copy(path, target)})
-        _check_count(len(files))
-    except BaseException:
-        shutil.rmtree(directory, ignore_errors=True)
-        raise
-    return files
-
-
-def _check_count(files: int) -> None:
-    if not 0 < files <= MAX_FILES:
-        raise ValueError(f"{files} files in it; 1 to {MAX_FILES} can be kept, more as an archive")
-
-
-def _files_of(source: Path, spool: Path) -> Iterator[tuple[Path, str]]:
-    if source.is_file():
-        yield source, source.name
-        return
-    if not source.is_dir():
-        raise FileNotFoundError(f"there is no file or directory {source}")
-    for root, directories, names in os.walk(source):
-        here = Path(root).resolve()
-        directories[:] = sorted(name for name in directories if here / name != spool)
-        for name in sorted(names):
-            path = Path(root, name)
-            if path.is_file():  # not a socket, a device or a link to nowhere
-                yield path, path.relative_to(source).as_posix()
-
-
-def _copy(source: Path, target: Path) -> int:
-    import shutil
-
-    with source.open("rb") as reader, target.open("xb") as writer:
-        if hasattr(os, "copy_file_range"):
-            try:
-                while os.copy_file_range(reader.fileno(), writer.fileno(), 1 << 30):
-                    pass
-                return os.fstat(writer.fileno()).st_size
-            except OSError:  # across file systems, or not supported: copy what is left by hand
-                reader.seek(0)
-                writer.seek(0)
-                writer.truncate()
-        shutil.copyfileobj(reader, writer, 1 << 20)
-        writer.flush()
-        return os.fstat(writer.fileno()).st_size
-
-
-class UsedArtifact:
-    """An artifact that the run reads: `name`, `asked` (version, alias or digest as asked for), and `download()`."""
 
     def __init__(
-        self, settings: Settings, project: str, name: str, asked: str, resolved: Callable[[str], None] | None = None
+        self,
+        name: str,
+        type: str = "file",
+        description: str = "",
+        metadata: Mapping[str, Any] | None = None,
+        ttl: float | str | timedelta | None = None,
     ) -> None:
         self.name = name
-        self.asked = asked
-        self._settings = settings
-        self._project = project
-        self._resolved = resolved
-        self._found: dict[str, Any] | None = None
+        self.type = type
+        self.description = description
+        self.metadata = dict(metadata or {})
+        self.ttl = ttl
+        self._added: list[tuple[str, str, str, str]] = []
 
     def __repr__(self) -> str:
-        return f"UsedArtifact({self.name}:{self.asked})"
+        return f"Artifact({self.name!r}, {self.type!r}, {len(self._added)} added)"
 
-    @property
-    def version(self) -> str:
-        """`v0`, `v1`, … Asks the database once. Raises as `resolve` does."""
-        return str(self.resolve()["version"])
+    def copy(self) -> Artifact:
+        """Another one with the same files, name and so on."""
+        other = Artifact(self.name, self.type, self.description, self.metadata, self.ttl)
+        other._added = list(self._added)
+        return other
 
-    @property
-    def digest(self) -> str:
-        """The identity of the content. Asks the database once. Raises as `resolve` does."""
-        return str(self.resolve()["digest"])
+    def add_file(self, path: str | os.PathLike[str], name: str | None = None, policy: str = "copy") -> Artifact:
+        """Keep the file as `name` (default: its file name). `policy="link"` links it where that can be done, which
+        costs nothing; it must then not be changed in place before it is uploaded."""
+        self._added.append(("file", os.fspath(path), name or "", policy))
+        return self
 
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """What was given to `log_artifact(metadata=)`."""
-        found = json.loads(self.resolve()["metadata"] or "{}")
-        return found if isinstance(found, dict) else {}
+    def add_dir(self, path: str | os.PathLike[str], name: str = "", policy: str = "copy") -> Artifact:
+        """Keep all files below the directory, under `name/` when one is given."""
+        self._added.append(("dir", os.fspath(path), name.strip("/"), policy))
+        return self
 
-    def resolve(self, timeout_s: float = 30.0) -> dict[str, Any]:
-        """Find the version. Raises LookupFailed (no answer) and ArtifactError (no such artifact or no database)."""
-        if self._found is None:
-            url = database_url(self._settings)
-            if url is None:
-                raise ArtifactError(
-                    f"Artifact {self.name}:{self.asked} cannot be looked up: no database. "
-                    "Set RUNSTREAM_CLICKHOUSE, or start `runstream up`."
-                )
-            asked = {"project": self._project, "name": self.name, "version": self.asked}
-            rows = ask(url, _VERSION, asked, timeout_s)
-            if not rows:
-                raise ArtifactError(
-                    f"There is no artifact {self.name}:{self.asked} in project {self._project!r}. "
-                    "A version just logged is visible once the agent has uploaded it."
-                )
-            self._found = rows[0]
-            if self._resolved is not None:
-                self._resolved(str(self._found["digest"]))
-        return self._found
+    def add_reference(self, address: str, name: str | None = None) -> Artifact:
+        """Name what lies at s3://, http(s)://, file://, gs:// or hf:// without copying it, as `name` (default: the last
+        part of the address). ETag and size are looked up when the artifact is sent, where that can be done."""
+        self._added.append(("reference", str(address), name or "", ""))
+        return self
 
-    def download(self, directory: str | os.PathLike[str] | None = None) -> Path:
-        """Fetch all files into `directory` (default: `artifacts/<name>-<version>` here) and return it.
+    def event(self, directory: Path, stage: str, spool: Path, **said: Any) -> tuple[LoggedArtifact, dict[str, Any]]:
+        """Stage all of it in `stage` of the writer's `directory`; what was logged, and its ArtifactStaged event.
 
-        Each file is checked against its sha256 and only then gets its name; files already there with the right content
-        are kept. Raises ArtifactError and what `resolve` raises.
+        `said`: aliases, tags, and the fields of `retention`. Raises OSError, ValueError or EditRefused, and then
+        leaves nothing.
         """
-        found = self.resolve()
-        safe = self.name.replace("/", "-")
-        target = Path(directory) if directory is not None else Path("artifacts", f"{safe}-{found['version']}")
-        from runstream.objects import open_store
+        from runstream import staging
 
-        store = open_store(self._settings.s3)
-        for path, sha256 in zip(found["paths"], found["sums"], strict=True):
-            self._fetch(store, target / _safe(path), sha256)
-        return target
+        aliases = sorted({labels.alias(alias) for alias in _listed(said.get("aliases"))})
+        tags = sorted({labels.tag(tag) for tag in _listed(said.get("tags"))})
+        ttl = said.get("ttl") if said.get("ttl") is not None else self.ttl
+        kept = retention(ttl, said.get("keep_best"), said.get("score"), said.get("goal"))
+        name, kind = labels.name(self.name), labels.kind(self.type)
+        metadata = labels.metadata(self.metadata)
+        description = labels.note(self.description)
+        files = staging.stage(self._sources(spool.resolve()), directory / stage)
+        size = sum(file.get("size", 0) for file in files)
+        body = {
+            "type": "ArtifactStaged",
+            "name": name,
+            "artifact_type": kind,
+            "aliases": aliases,
+            "metadata": metadata,
+            "description": description,
+            "tags": tags,
+            **dataclasses.asdict(kept),
+            **staging.listed(directory, stage, files),
+        }
+        return LoggedArtifact(name, kind, size, tuple(file["path"] for file in files), stage), body
 
-    def _fetch(self, store: Any, target: Path, sha256: str) -> None:
-        if target.is_file() and _sha256(target) == sha256:
-            return
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
-            store.get_file(f"sha256/{sha256[:2]}/{sha256}", part)
-            if _sha256(part) != sha256:
-                raise ArtifactError(f"{target.name} of {self.name}:{self.asked} arrived damaged: its sha256 differs.")
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
+    def _sources(self, spool: Path) -> list[Any]:
+        from runstream import staging
+        from runstream.references import checked_address
+
+        sources: list[staging.Source] = []
+        for kind, where, name, policy in self._added:
+            if kind == "reference":
+                address = checked_address(where)
+                sources.append(staging.Source(name or address.rstrip("/").rpartition("/")[2], ref=address))
+                continue
+            if policy not in POLICIES:
+                raise ValueError(f"the policy {policy!r} is neither copy nor link")
+            path = Path(where)
+            if kind == "file" and path.is_dir():
+                raise IsADirectoryError(f"{path} is a directory; add_dir() takes those")
+            if kind == "dir" and path.is_file():
+                raise NotADirectoryError(f"{path} is a file; add_file() takes those")
+            sources += staging.walk(path, name, spool, policy)
+        return sources
 
 
-def _safe(path: str) -> PurePosixPath:
-    parts = PurePosixPath(path)
-    if parts.is_absolute() or ".." in parts.parts or not parts.parts:
-        raise ArtifactError(f"The artifact names a file outside its directory: {path!r}.")
-    return parts
+def of_path(path: str | os.PathLike[str], policy: str = "copy") -> Artifact:
+    """The file or directory as an artifact of its name."""
+    source = Path(path)
+    artifact = Artifact(source.resolve().name)
+    return artifact.add_dir(source, policy=policy) if source.is_dir() else artifact.add_file(source, policy=policy)
 
 
-def _sha256(path: Path) -> str:
-    import hashlib
+def retention(
+    ttl: float | str | timedelta | None, keep_best: int | None, score: float | None, goal: str | None
+) -> Retention:
+    """The fields of an event. Raises ValueError for what cannot be used."""
+    expires_us = 0 if ttl is None else time.time_ns() // 1000 + int(ttl_s(ttl) * 1e6)
+    number = None if score is None else float(score)
+    if number is not None and math.isinf(number):
+        raise ValueError(f"score={score!r} cannot be ranked; give a finite number")
+    best = int(keep_best or 0)
+    if not 0 <= best <= MAX_KEPT:
+        raise ValueError(f"keep_best={keep_best!r} is not from 1 to {MAX_KEPT}; leave it out to keep all")
+    if goal is not None and goal not in GOALS:
+        raise ValueError(f"goal={goal!r} is neither minimize nor maximize")
+    if best and (number is None or math.isnan(number)):
+        number = None  # such a version is never among the worst: nothing is known of it
+    chosen = GOALS[goal or "minimize"] if best or number is not None else ""
+    return Retention(expires_us, None if number is None or math.isnan(number) else number, best, chosen)
 
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+
+def ttl_s(ttl: float | str | timedelta) -> float:
+    """Seconds of a time to live: a number of seconds, a timedelta, or text such as `12h`, `30d`, `2w`."""
+    import re
+
+    if isinstance(ttl, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw]?)\s*", ttl.lower())
+        seconds = float(match[1]) * UNITS_S[match[2] or "s"] if match else math.nan
+    elif isinstance(ttl, int | float):
+        seconds = float(ttl)
+    else:
+        seconds = ttl.total_seconds()
+    if not 0 < seconds <= MAX_TTL_S:
+        raise ValueError(f"ttl={ttl!r} is no time to live; give seconds, or text such as 12h, 30d or 2w")
+    return seconds
+
+
+def _listed(words: Iterable[str] | str | None) -> list[str]:
+    if words is None:
+        return []
+    return [words] if isinstance(words, str) else list(words)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from runstream.artifacts import LoggedArtifact, UsedArtifact
+from runstream.artifacts import Artifact, LoggedArtifact
 from runstream.capture import captured
 from runstream.errors import NoRunError, SettingsError
 from runstream.identity import new_run_id, run_id_of
@@ -22,6 +22,7 @@ from runstream.settings import Settings
 from runstream.starts import Identity
 from runstream.tagging import checked_tag
 from runstream.values import as_mapping
+from runstream.versions import ArtifactVersion, UsedArtifact
 
 MAX_TEXT = 256
 
@@ -181,20 +182,20 @@ def define_metric(
 
 
 def log_artifact(
-    path: str | os.PathLike[str],
-    name: str | None = None,
-    type: str = "file",
-    aliases: Iterable[str] = (),
-    metadata: Mapping[str, Any] | None = None,
-    description: str = "",
+    path: Artifact | str | os.PathLike[str], name: str | None = None, type: str | None = None, **said: Any
 ) -> LoggedArtifact | None:
-    """`Run.log_artifact` of the current run. Raises NoRunError without one."""
-    return current_run("log_artifact()").log_artifact(path, name, type, aliases, metadata, description)
+    """`Run.log_artifact` of the current run; `said`: its other arguments. Raises NoRunError without one."""
+    return current_run("log_artifact()").log_artifact(path, name, type, **said)
 
 
 def use_artifact(name: str) -> UsedArtifact:
     """`Run.use_artifact` of the current run. Raises NoRunError without one."""
     return current_run("use_artifact()").use_artifact(name)
+
+
+def register_model(artifact: LoggedArtifact | ArtifactVersion | str | None, model: str, **said: Any) -> None:
+    """`Run.register_model` of the current run; `said`: its other arguments. Raises NoRunError without one."""
+    current_run("register_model()").register_model(artifact, model, **said)
 
 
 def finish(exit_code: int = 0) -> None:

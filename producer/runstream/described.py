@@ -10,18 +10,20 @@ from typing import Any
 from urllib.parse import quote
 
 from runstream import endings
-from runstream.artifacts import LoggedArtifact, UsedArtifact, checked_name, stage
+from runstream.artifacts import Artifact, LoggedArtifact, of_path
 from runstream.errors import RunstreamError
 from runstream.identity import actor
 from runstream.lookup import database_url, up_state
 from runstream.notices import warn
 from runstream.parameters import Changes, Config, Parameters, Summary
-from runstream.recorder import Recorder
+from runstream.registration import registration
 from runstream.settings import Settings
 from runstream.spool_writer import SpoolWriter
 from runstream.starts import Identity
 from runstream.tagging import Tags
-from runstream.values import MAX_TEXT_BYTES, cut, typed
+from runstream.valued import ValueRecorder
+from runstream.values import MAX_TEXT_BYTES, cut
+from runstream.versions import ArtifactVersion, UsedArtifact
 
 SUMMARIES = ("min", "max", "last", "first", "mean", "best", "none")
 GOALS = {"": "", "min": "minimize", "max": "maximize", "minimize": "minimize", "maximize": "maximize"}
@@ -29,7 +31,7 @@ PARAMS_PER_EVENT_BYTES = 256 * 1024
 USE_LOOKUP_S = 2.0
 
 
-class DescribedRun(Recorder):
+class DescribedRun(ValueRecorder):
     """A run's identity, attributes, parameters and artifacts; `Run` adds its life."""
 
     def __init__(
@@ -189,43 +191,45 @@ class DescribedRun(Recorder):
 
     def log_artifact(
         self,
-        path: str | os.PathLike[str],
+        path: Artifact | str | os.PathLike[str],
         name: str | None = None,
-        type: str = "file",
+        type: str | None = None,
         aliases: Iterable[str] = (),
+        tags: Iterable[str] = (),
         metadata: Mapping[str, Any] | None = None,
-        description: str = "",
+        description: str | None = None,
+        ttl: Any = None,
+        keep_best: int | None = None,
+        score: float | None = None,
+        goal: str | None = None,
+        policy: str = "copy",
     ) -> LoggedArtifact | None:
-        """Keep a file or a directory as an artifact; `name` defaults to its file name.
+        """Keep a file, a directory or an `Artifact` as a version of the artifact `name`, by default its file name.
 
-        The files are copied beside the spool now, so that the original may change or go, and uploaded by the agent.
-        Never raises: None, with a warning, when there is nothing at `path` or no room.
+        Files are copied beside the spool now, so that the originals may change or go, and uploaded by the agent.
+        `policy="link"` links them where that can be done: quicker, for files that are not changed in place. `ttl`: how
+        long the version is kept, in seconds or as `30d`. `keep_best`: of this artifact, only so many versions are kept,
+        those with the best `score` (`goal`: `minimize`, the default, or `maximize`), beside the newest and those that
+        have an alias; `runstream gc` removes the others. Never raises: None, with a warning, when there is nothing at
+        `path`, a value cannot be used, or there is no room.
         """
         if self.mode == "disabled":
             return None
         try:
-            source = Path(path)
-            name = checked_name(name or source.resolve().name)
+            artifact = path.copy() if isinstance(path, Artifact) else of_path(path, policy)
+            artifact.name = name or artifact.name
+            artifact.type = type or artifact.type
+            artifact.metadata = {**artifact.metadata, **(metadata or {})}
+            artifact.description = artifact.description if description is None else description
             with self._lock:
                 writer = self._ready("log_artifact()")
                 if writer is None:
                     return None
                 self._artifacts += 1
-                staged = f"files/{self._artifacts}"
-            files = stage(source, writer.directory / staged, self.settings.spool_dir)
-            logged = LoggedArtifact(name, type, sum(f["size"] for f in files), tuple(f["path"] for f in files))
-            self._emit(
-                {
-                    "type": "ArtifactStaged",
-                    "name": name,
-                    "artifact_type": type,
-                    "aliases": sorted({str(alias) for alias in aliases}),
-                    "metadata": typed("", dict(metadata or {}))["text"],
-                    "description": description,
-                    "stage": staged,
-                    "files": files,
-                }
-            )
+                stage = f"files/{self._artifacts}"
+            said = {"aliases": aliases, "tags": tags, "ttl": ttl, "keep_best": keep_best, "score": score, "goal": goal}
+            logged, body = artifact.event(writer.directory, stage, self.settings.spool_dir, **said)
+            self._emit(body)
         except Exception as error:
             if endings.raised_by_signal_handler(error):
                 raise
@@ -239,7 +243,7 @@ class DescribedRun(Recorder):
 
         Waits for the database at most 2 s; `download()` on the answer asks again when that was not enough.
         """
-        base, _, asked = name.partition(":")
+        base, _, asked = str(name).partition(":")
         seen: list[str] = []
 
         def record(digest: str) -> None:
@@ -258,6 +262,30 @@ class DescribedRun(Recorder):
         if not seen:
             record("")
         return used
+
+    def register_model(
+        self,
+        artifact: LoggedArtifact | ArtifactVersion | str | None,
+        model: str,
+        aliases: Iterable[str] = (),
+        stage: str | None = None,
+        note: str = "",
+    ) -> None:
+        """Enter a version of an artifact into the registry, as the next version of `model`.
+
+        `artifact`: what `log_artifact` or `use_artifact` gave, or `name:version`. Never raises: a value that cannot be
+        used is a warning, and nothing is registered then.
+        """
+        if self.mode == "disabled":
+            return
+        try:
+            for body in registration(self.settings, self.project, artifact, model, aliases, stage, note):
+                self._emit(body)
+        except Exception as error:
+            if endings.raised_by_signal_handler(error):
+                raise
+            self._dropped += 1
+            warn(f"register_model({model!r}) is left out: {error}")
 
     # -- inside
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from runstream.errors import ObjectStoreUnknown
@@ -43,8 +43,8 @@ class ObjectStore(Uploads, Protocol):
 
     def put_bytes(self, key: str, data: bytes) -> None: ...
 
-    def open(self, key: str) -> BinaryIO:
-        """A readable stream; the caller closes it."""
+    def open(self, key: str, offset: int = 0) -> BinaryIO:
+        """A readable stream from the byte `offset` on, less than the object's size; the caller closes it."""
 
     def get_file(self, key: str, path: Path) -> None:
         """Writes the object to `path`, at once or not at all."""
@@ -59,6 +59,17 @@ class ObjectStore(Uploads, Protocol):
 
     def delete(self, key: str) -> None:
         """Removes the object; no error when it is not there."""
+
+
+@runtime_checkable
+class ReadsOtherBuckets(Protocol):
+    """A store whose server and keys also give objects of other buckets: what s3:// references name."""
+
+    def facts_in(self, bucket: str, name: str) -> tuple[str, str, int]:
+        """ETag, version (empty: none) and bytes of an object."""
+
+    def open_in(self, bucket: str, name: str) -> BinaryIO:
+        """A readable stream; the caller closes it."""
 
 
 def object_key(sha256: str) -> str:
@@ -94,6 +105,10 @@ class StoreOpenedLater:
         if self._store is None:
             self._store = open_store(self._url)
         return self._store
+
+    def opened(self) -> ObjectStore:
+        """The store itself. Raises as `open_store`."""
+        return self._opened()
 
     def exists(self, key: str) -> bool:
         return self._opened().exists(key)

@@ -34,7 +34,13 @@ def test_a_file_is_kept_as_it_is_now(held: Any, tmp_path: Path) -> None:
     for content in (b"first", b"second version"):
         model.write_bytes(content)  # in place, as torch.save does
         logged = run.log_artifact(model, type="model", aliases=["best", "best"], metadata={"epoch": 1}, description="d")
-        assert logged == runstream.LoggedArtifact("model.bin", "model", len(content), ("model.bin",))
+        assert logged is not None
+        assert (logged.name, logged.type, logged.size, logged.files) == (
+            "model.bin",
+            "model",
+            len(content),
+            ("model.bin",),
+        )
     model.unlink()
     (first, files), (_, others) = staged(run, held)
     assert files == {"model.bin": b"first"}
@@ -135,23 +141,28 @@ def answers() -> Iterator[Answers]:
     answers.server.server_close()
 
 
-def put(data_dir: Path, content: bytes) -> str:
+def put(data_dir: Path, content: bytes) -> tuple[str, int]:
     digest = hashlib.sha256(content).hexdigest()
     path = data_dir / "objects" / object_key(digest)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
-    return digest
+    return digest, len(content)
 
 
-def version(files: dict[str, str]) -> dict[str, Any]:
+def version(files: dict[str, tuple[str, int]]) -> dict[str, Any]:
     return {
         "version": "v2",
         "digest": "d" * 64,
         "type": "model",
         "size": 3,
         "metadata": '{"epoch": 1}',
-        "paths": list(files),
-        "sums": list(files.values()),
+        "description": "",
+        "aliases": ["best"],
+        "tags": [],
+        "run_id": "0" * 32,
+        "run_name": "",
+        "created_us": 1,
+        "listed": [[path, digest, size, "x/y", ""] for path, (digest, size) in files.items()],
     }
 
 
@@ -176,9 +187,9 @@ def test_an_artifact_is_resolved_recorded_and_fetched(
 
 
 def test_a_damaged_object_never_gets_its_name(data_dir: Path, tmp_path: Path, answers: Answers) -> None:
-    digest = put(data_dir, b"abc")
+    digest, size = put(data_dir, b"abc")
     (data_dir / "objects" / object_key(digest)).write_bytes(b"abd")
-    answers.rows = [version({"a.bin": digest})]
+    answers.rows = [version({"a.bin": (digest, size)})]
     run = runstream.init(settings={"clickhouse": answers.url})
     with pytest.raises(Exception, match=r"sha256|damaged|digest"):
         run.use_artifact("model").download(tmp_path / "here")
@@ -221,7 +232,7 @@ def test_a_database_that_does_not_answer_is_a_warning(caplog: pytest.LogCaptureF
 def test_the_real_views_answer_by_version_alias_and_digest(database: str, data_dir: Path, tmp_path: Path) -> None:
     from runstream_storage.connection import connect
 
-    sums = [put(data_dir, content) for content in (b"old", b"new")]
+    sums = [put(data_dir, content)[0] for content in (b"old", b"new")]
     client = connect(database)
     for number, sha256 in enumerate(sums):
         client.command(

@@ -23,6 +23,7 @@ from runstream.spool import Position, delete_acknowledged, delete_spool
 from runstream.spool_cursor import Cursor
 from runstream.spool_reader import EventRecord, MixedRows, RowBlock, SpoolReader
 from runstream.spool_tracking import is_editor, is_tracked
+from runstream.staging import with_digest
 from runstream.transport import Sent
 
 log = logging.getLogger("runstream.agent")
@@ -225,7 +226,11 @@ class Tail:
                 self._upload.add_done_callback(self._uploaded)
                 return
             self._pop_control()
-            fields = dict(record.body)
+            try:
+                fields = with_digest(self.directory, record.body)
+            except StagedFileLost as error:
+                self._put_aside(record, entry, error)
+                continue
             self._send_event(str(fields.pop("type", "")), fields, record, entry)
 
     def _pop_control(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import mimetypes
@@ -10,11 +11,14 @@ import random
 from pathlib import Path
 from typing import Any
 
+from runstream import staging
 from runstream.errors import StagedFileLost
-from runstream.objects import Uploads, object_key
+from runstream.objects import StoreOpenedLater, Uploads, object_key
+from runstream.references import look_up, manifest_sha256
 
 log = logging.getLogger("runstream.agent")
 STAGED = "ArtifactStaged"
+RETENTION = ("tags", "expires_us", "score", "keep_best", "keep_goal")
 AT_ONCE = 4
 BACKOFF_S = (0.5, 30.0)
 _READ_BYTES = 1 << 20
@@ -37,19 +41,51 @@ class Uploader:
 
         `directory` is the writer's. Raises StagedFileLost when a file is not there any more.
         """
+        stage = staged["stage"]
         async with self._turns:
-            files = [await self._file(directory / staged["stage"], file["path"]) for file in staged["files"]]
+            kept, references = staging.files_of(directory, staged)
+            files = [await self._file(directory / stage, file["path"]) for file in kept]
+            looked_up: list[dict[str, Any]] = staging.known_of(directory, stage).get("references") or []
+            if references and not looked_up:
+                looked_up = await asyncio.to_thread(self._references, references)
+        files += looked_up
+        digest = manifest_digest(files)
+        await self._note(directory, stage, {"digest": digest, "references": looked_up})
         return {
             "actor": staged.get("actor", ""),
             "name": staged["name"],
             "type": staged["artifact_type"],
-            "digest": manifest_digest(files),
+            "digest": digest,
             "size": sum(file["size"] for file in files),
             "files": files,
             "aliases": staged.get("aliases", []),
             "metadata": staged.get("metadata", "{}"),
             "description": staged.get("description", ""),
+            **{field: staged[field] for field in RETENTION if field in staged},
         }
+
+    async def _note(self, directory: Path, stage: str, known: dict[str, Any]) -> None:
+        """Keep what was found out before it is sent, so that it is the same when it is sent again."""
+        while True:
+            try:
+                staging.note_known(directory, stage, known)
+            except OSError as error:
+                log.warning("%s cannot be noted: %s; again in %.0f s", directory / stage, error, BACKOFF_S[1])
+                await asyncio.sleep(BACKOFF_S[1])
+            else:
+                return
+
+    def _references(self, named: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        store: object = self._objects
+        if isinstance(self._objects, StoreOpenedLater):
+            with contextlib.suppress(Exception):  # then s3:// references stay unchecked
+                store = self._objects.opened()
+        known = look_up([file["ref"] for file in named], store)
+        return [
+            {"path": file["path"], "sha256": one.digest, "size": one.size, "mime": _mime(file["path"])}
+            | {"ref": file["ref"]}
+            for file, one in zip(named, known, strict=True)
+        ]
 
     async def _file(self, stage: Path, name: str) -> dict[str, Any]:
         path = stage / name
@@ -75,8 +111,7 @@ class Uploader:
                 )
                 await asyncio.sleep(wait)
             else:
-                mime = mimetypes.guess_type(name)[0] or "application/octet-stream"
-                return {"path": name, "sha256": sha256, "size": size, "mime": mime}
+                return {"path": name, "sha256": sha256, "size": size, "mime": _mime(name)}
 
     def _put(self, path: Path, sha256: str) -> bool:
         """Whether the store did not have it."""
@@ -89,8 +124,12 @@ class Uploader:
 
 def manifest_digest(files: list[dict[str, Any]]) -> str:
     """What identifies a version of an artifact: see the field `digest` of the schema `ArtifactLogged`."""
-    lines = sorted((file["path"].encode(), f"\t{file['sha256']}\t{file['size']}\n".encode()) for file in files)
+    lines = sorted((file["path"].encode(), f"\t{manifest_sha256(file)}\t{file['size']}\n".encode()) for file in files)
     return hashlib.sha256(b"".join(path + rest for path, rest in lines)).hexdigest()
+
+
+def _mime(name: str) -> str:
+    return mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
 def _hash(path: Path) -> tuple[str, int]:

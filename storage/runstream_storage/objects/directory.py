@@ -49,12 +49,14 @@ class DirectoryStore:
         with self._arriving(key) as target:
             copy_checked(_Once(data), target.write, key=key, expected=promised_sha256(key), chunk=CHUNK_BYTES)
 
-    def open(self, key: str) -> BinaryIO:
-        """The object as a seekable stream, which the caller closes; raises ObjectNotFound."""
+    def open(self, key: str, offset: int = 0) -> BinaryIO:
+        """The object from the byte `offset` on, as a seekable stream; the caller closes it; raises ObjectNotFound."""
         try:
-            return self._path(key).open("rb")
+            stream = self._path(key).open("rb")
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise ObjectNotFound(key=key, store=str(self.root)) from None
+        stream.seek(offset)
+        return stream
 
     def get_file(self, key: str, path: Path) -> None:
         """Write the object to `path`, checked against the key's sha256 where it has one, at once or not at all."""

@@ -82,10 +82,11 @@ class S3Store:
 
         self._with_bucket(key, upload)
 
-    def open(self, key: str) -> BinaryIO:
-        """The object as a stream read from the store as it goes, which the caller closes; raises ObjectNotFound."""
+    def open(self, key: str, offset: int = 0) -> BinaryIO:
+        """The object from the byte `offset` on, as a stream read from the store as it goes, which the caller closes;
+        raises ObjectNotFound."""
         with self._translated(check_key(key)):
-            response = self._client.get_object(bucket_name=self.bucket, object_name=key)
+            response = self._client.get_object(bucket_name=self.bucket, object_name=key, offset=offset)
         return io.BufferedReader(_Body(response), CHUNK_BYTES)
 
     def get_file(self, key: str, path: Path) -> None:
@@ -103,6 +104,18 @@ class S3Store:
         with self._translated(check_key(key)):
             found = self._client.stat_object(bucket_name=self.bucket, object_name=key)
         return _stat(found)
+
+    def facts_in(self, bucket: str, name: str) -> tuple[str, str, int]:
+        """ETag, version and bytes of an object of any bucket that these keys may read; raises ObjectNotFound."""
+        with self._translated(name):
+            found = self._client.stat_object(bucket_name=bucket, object_name=name)
+        return str(found.etag or "").strip('"'), str(found.version_id or ""), int(found.size or 0)
+
+    def open_in(self, bucket: str, name: str) -> BinaryIO:
+        """As `open`, of any bucket."""
+        with self._translated(name):
+            response = self._client.get_object(bucket_name=bucket, object_name=name)
+        return io.BufferedReader(_Body(response), CHUNK_BYTES)
 
     def exists(self, key: str) -> bool:
         try:

@@ -1,0 +1,44 @@
+"""A version's entry into the model registry, as events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from runstream.artifacts import LoggedArtifact
+from runstream.versions import ArtifactVersion
+
+if TYPE_CHECKING:
+    from runstream.settings import Settings
+
+
+def registration(
+    settings: Settings,
+    project: str,
+    artifact: LoggedArtifact | ArtifactVersion | str | None,
+    model: str,
+    aliases: Iterable[str],
+    stage: str | None,
+    note: str,
+) -> list[dict[str, Any]]:
+    """The ModelEdited events: register, then aliases and stage. Raises EditRefused, ArtifactError or LookupFailed."""
+    from runstream.edits import ModelEdit, model_event
+    from runstream.errors import EditRefused
+
+    if artifact is None:
+        raise EditRefused("artifact", artifact, "it was not logged; see the warning before")
+    words = [aliases] if isinstance(aliases, str) else list(aliases)
+    changes = [("register", ""), *(("alias", word) for word in words)]
+    changes += [("stage", stage)] if stage is not None else []
+    staged = ""
+    if isinstance(artifact, LoggedArtifact):
+        # Its digest is known once the agent has read the files; until then the stage stands for it.
+        name, digest, staged = artifact.name, "0" * 64, artifact.stage
+    else:
+        version = artifact
+        if not isinstance(version, ArtifactVersion):
+            name, _, asked = str(artifact).partition(":")
+            version = ArtifactVersion(settings, project, name, asked or "latest")
+        name, digest = version.name, version.digest
+    bodies = [model_event(ModelEdit(model, action, name, digest, value, note)) for action, value in changes]
+    return [{**body, "digest": "", "stage": staged} for body in bodies] if staged else bodies
