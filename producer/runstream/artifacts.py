@@ -126,11 +126,12 @@ class Artifact:
 
     def _sources(self, spool: Path) -> list[Any]:
         from runstream import staging
-        from runstream.references import checked_address
 
         sources: list[staging.Source] = []
         for kind, where, name, policy in self._added:
             if kind == "reference":
+                from runstream.references import checked_address
+
                 address = checked_address(where)
                 sources.append(staging.Source(name or address.rstrip("/").rpartition("/")[2], ref=address))
                 continue
