@@ -6,7 +6,7 @@
 >>> run.finish()
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runstream.artifacts import Artifact, LoggedArtifact
 from runstream.current import (
@@ -17,10 +17,13 @@ from runstream.current import (
     init,
     log,
     log_artifact,
+    log_histograms,
     register_model,
     rewind,
+    unwatch,
     use_artifact,
     wait,
+    watch,
 )
 from runstream.errors import (
     ArtifactError,
@@ -40,17 +43,34 @@ from runstream.runs import Run
 from runstream.settings import Settings
 from runstream.versions import ArtifactVersion, UsedArtifact, artifact
 
+if TYPE_CHECKING:
+    from runstream.media.figures import Figure
+    from runstream.media.histograms import Histogram
+    from runstream.media.images import Image
+    from runstream.media.objects3d import Object3D
+    from runstream.media.sounds import Audio
+    from runstream.media.tables import Table
+    from runstream.media.texts import File, Html, Text
+    from runstream.media.videos import Video
+
 __all__ = [
     "Artifact",
     "ArtifactError",
     "ArtifactVersion",
+    "Audio",
     "Config",
     "EditNotWritten",
     "EditRefused",
+    "Figure",
+    "File",
+    "Histogram",
+    "Html",
+    "Image",
     "Lag",
     "LoggedArtifact",
     "LookupFailed",
     "NoRunError",
+    "Object3D",
     "PointsDropped",
     "Run",
     "RunExistsError",
@@ -59,7 +79,10 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Summary",
+    "Table",
+    "Text",
     "UsedArtifact",
+    "Video",
     "artifact",
     "current_run",
     "define_metric",
@@ -68,15 +91,37 @@ __all__ = [
     "init",
     "log",
     "log_artifact",
+    "log_histograms",
     "register_model",
     "rewind",
+    "unwatch",
     "use_artifact",
     "wait",
+    "watch",
 ]
+
+_VALUES = {
+    "Audio": "sounds",
+    "Figure": "figures",
+    "File": "texts",
+    "Histogram": "histograms",
+    "Html": "texts",
+    "Image": "images",
+    "Object3D": "objects3d",
+    "Table": "tables",
+    "Text": "texts",
+    "Video": "videos",
+}
+"""Rich values and their modules below `runstream.media`, which are loaded when they are asked for."""
 
 
 def __getattr__(name: str) -> Any:
     """`runstream.run`, `.config`, `.summary` and `.tags` of the current run. Raises NoRunError without one."""
+    if name in _VALUES:
+        from importlib import import_module
+
+        value = globals()[name] = getattr(import_module(f"runstream.media.{_VALUES[name]}"), name)
+        return value
     if name == "run":
         return current_run("run")
     if name in ("config", "summary", "tags"):

@@ -156,6 +156,21 @@ def log(data: Mapping[str, Any], step: int | None = None, commit: bool | None = 
     _current.log(data, step, commit)
 
 
+def log_histograms(values: Any, step: int | None = None, *, prefix: str = "", bins: int = 64) -> None:
+    """`Run.log_histograms` of the current run. Raises NoRunError without one."""
+    current_run("log_histograms()").log_histograms(values, step, prefix=prefix, bins=bins)
+
+
+def watch(model: Any, log: str | None = "gradients", log_freq: int = 1000, *, name: str = "", bins: int = 64) -> None:
+    """`Run.watch` of the current run. Raises NoRunError without one."""
+    current_run("watch()").watch(model, log, log_freq, name=name, bins=bins)
+
+
+def unwatch(model: Any = None) -> None:
+    """`Run.unwatch` of the current run. Raises NoRunError without one."""
+    current_run("unwatch()").unwatch(model)
+
+
 def rewind(step: int) -> None:
     """`Run.rewind` of the current run. Raises NoRunError without one."""
     current_run("rewind()").rewind(step)

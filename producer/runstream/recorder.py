@@ -65,17 +65,19 @@ class Recorder:
         return self._refused_before + self._rows.refused
 
     def log(self, data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:
-        """Record the numbers of `data` at one step.
+        """Record the values of `data` at one step: numbers, texts, and rich values such as `runstream.Image`.
 
         Without `step` the run's own counter is used and then goes up by one; with `step` the counter is set to it and
         stays there, so that further calls add to the same step. `commit` decides otherwise: True moves the counter on
         after this call, False leaves it. Nested mappings are named with `/`. Numbers are what `float()` takes without
         loss of meaning: ints, floats, bools, numpy and torch scalars, arrays of one element. Logging a metric again at
-        the same step replaces its value.
+        the same step replaces its value. Rich values may stand in a list, and figures, PIL images and data frames need
+        no wrapping; see docs/values.md.
 
-        Every call is written at once and survives a kill of the process. It never raises: what is not a number is left
+        Every call is written at once and survives a kill of the process. It never raises: what cannot be kept is left
         out with one warning per name, what finds no room on the disk is counted in `dropped`.
         """
+        rich = None
         try:
             with self._lock:
                 if self._busy:  # a signal handler logs while this very thread does
@@ -92,13 +94,20 @@ class Recorder:
                         if raised_by_signal_handler(error):
                             raise
                         at = self._log_unusual(data, at)
+                        rich, self._rows.rich = self._rows.rich, []
                     self._step = at + 1 if commit or (commit is None and step is None) else at
                 finally:
                     self._busy = False
                     if self._deferred:
                         self._run_deferred()
+            if rich:  # without the lock: to encode them takes time, in which other threads log
+                self._log_rich(rich, at)
         except Exception as error:  # noqa: BLE001 - a training loop must not die of its log
             self._trouble("log()", error)
+
+    def _log_rich(self, values: list[tuple[str, Any]], at: int) -> None:
+        """Log what `Rows` calls rich."""
+        raise NotImplementedError
 
     def _emit(self, body: dict[str, Any]) -> None:
         """Record a control event. Never raises."""

@@ -30,6 +30,8 @@ class Rows:
         self.refused = 0
         """Values left out because they are not numbers or have no usable name."""
         self._max_metrics = max_metrics
+        self.rich: list[tuple[str, object]] = []
+        """Texts, pictures and other rich values that `of` has met, by name; for the caller to take away."""
         self._names: dict[str, str] = {}
         self._numbers_given = 0
         self._once = Once()
@@ -39,13 +41,25 @@ class Rows:
         numbers: dict[str, float] = {}
         for name, value in self._leaves(data, "", 0):
             try:
-                numbers[self._names.get(name) or self._new_name(name)] = _number(value)
+                known = self._names.get(name) or self._new_name(name)
+                if is_rich(value):
+                    self.rich.append((known, value))
+                else:
+                    numbers[known] = _number(value)
             except _Refused as refused:
                 self.refuse(refused.key or name[:100], str(refused))
         rows = [(self._key_set(names), [numbers[name] for name in names]) for names in _parts(numbers)]
         if len(rows) == 1 and tuple(data) == rows[0][0].metrics:
             self._remember(tuple(data), rows[0][0])
         return rows
+
+    def name(self, name: str) -> str | None:
+        """The name as it can be kept; None, with a warning, when it cannot."""
+        try:
+            return self._names.get(name) or self._new_name(name)
+        except _Refused as refused:
+            self.refuse(refused.key or name[:100], str(refused))
+            return None
 
     def refuse(self, name: str, reason: str) -> None:
         """Leave a value out, with one warning per name."""
@@ -89,6 +103,22 @@ class Rows:
         return key_set
 
 
+def is_rich(value: object) -> bool:
+    """Whether `value` is a text, or a value that is kept as a histogram or a blob, or a list that begins with one."""
+    kind = type(value)
+    if kind is float or kind is int:
+        return False
+    if isinstance(value, list | tuple):
+        return bool(value) and not isinstance(value[0], list | tuple) and is_rich(value[0])
+    if isinstance(value, str):
+        return True
+    if kind.__module__ in ("builtins", "numpy", "torch") and kind.__name__ != "module":
+        return False
+    from runstream.media.recognise import kind_of
+
+    return kind_of(value) is not None
+
+
 def _parts(numbers: Mapping[str, float]) -> Iterator[tuple[str, ...]]:
     names: list[str] = []
     size = 0
@@ -103,7 +133,7 @@ def _parts(numbers: Mapping[str, float]) -> Iterator[tuple[str, ...]]:
 
 
 def _number(value: Any) -> float:
-    if value is None or isinstance(value, str | bytes | bytearray | complex):
+    if value is None or isinstance(value, bytes | bytearray | complex):
         raise _Refused(f"{type(value).__name__} is not a number")
     try:
         # An array of one element counts; numpy would warn of float(array) and torch would not.
@@ -112,4 +142,6 @@ def _number(value: Any) -> float:
         raise _Refused("the integer is too large for a double") from None
     except Exception as error:  # noqa: BLE001 - any object may come
         reason = f"{type(value).__name__} is not a number ({type(error).__name__}: {error})"
+        if getattr(value, "ndim", 0):
+            reason = f"an array of shape {tuple(value.shape)} is not a number. Wrap it in runstream.Histogram or Image"
         raise _Refused(reason[:300]) from None
