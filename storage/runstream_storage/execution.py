@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import resources
@@ -21,8 +21,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @cache
 def statement(name: str) -> str:
-    """The text of `sql/<name>.sql`."""
-    return resources.files("runstream_storage.sql").joinpath(f"{name}.sql").read_text(encoding="utf-8")
+    """The text of `sql/<name>.sql` without its comments, which the client would read for each question."""
+    text = resources.files("runstream_storage.sql").joinpath(f"{name}.sql").read_text(encoding="utf-8")
+    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("--"))
 
 
 def ask(client: Client, sql: str, parameters: Mapping[str, object] | None = None) -> QueryResult:
@@ -43,9 +44,18 @@ def at_once(*questions: Callable[[], Any]) -> list[Any]:
     """The answers of independent questions, asked over as many connections; the error of the first one that fails."""
     if len(questions) < 2:
         return [question() for question in questions]
-    with ThreadPoolExecutor(max_workers=len(questions) - 1) as pool:
-        others = [pool.submit(question) for question in questions[1:]]
-        return [questions[0](), *(other.result() for other in others)]
+    others = [(question, _askers().submit(question)) for question in questions[1:]]
+    try:
+        # What no thread has begun is asked here: a question may ask others at once, and must never wait for itself.
+        return [questions[0](), *(question() if other.cancel() else other.result() for question, other in others)]
+    finally:
+        wait(other for _, other in others if not other.cancel())
+
+
+@cache
+def _askers() -> ThreadPoolExecutor:
+    """Threads of all questions of this process: to start some for each page takes longer than to ask it."""
+    return ThreadPoolExecutor(max_workers=16, thread_name_prefix="runstream-asks")
 
 
 def translate(error: Exception) -> Exception:

@@ -24,6 +24,7 @@ OPEN_LIST = re.compile(r"\bin\s*[(\[][^)\]]*$", re.IGNORECASE)
 SAME_OPERATOR = {"==": "=", "<>": "!="}
 
 
+@lru_cache(maxsize=256)
 def parse(text: str) -> Term | None:
     """The filter's terms, or None for an empty text, which every run fulfils. Raises FilterError."""
     check_size(text)
@@ -40,6 +41,7 @@ def parse(text: str) -> Term | None:
     return term
 
 
+@lru_cache(maxsize=4096)  # a table has the same columns at each look, and reading one takes 0.1 ms
 def parse_column(text: str) -> Subject:
     """The column that `text` names, such as config.lr, last(val/loss) or created. Raises FilterError."""
     check_size(text)

@@ -36,15 +36,10 @@ EXPRESSIONS: dict[str, tuple[str, str]] = {
     "archived": ("e", "e.archived"),
 }
 
-# The order of `last`, (attempt, step, ver), as one number: comparing it takes half the time of comparing tuples.
-LAST_ORDER = (
-    "bitOr(bitShiftLeft(toUInt256(last.attempt), 128), bitOr(bitShiftLeft(toUInt256("
-    "bitXor(reinterpretAsUInt64(last.step), 9223372036854775808)), 64), toUInt256(last.ver)))"
-)
 # Aggregate: what it reads of a row, and how that makes one value. {0} is If where several metrics are read at once, {1}
 # the condition. A name stands for a long expression because planning takes a time for each place in which it stands.
 METRIC = {
-    "last": (f"last.value AS latest, {LAST_ORDER} AS newest", "argMax{0}(latest, newest{1})"),
+    "last": ("last.value AS latest, last_order AS newest", "argMax{0}(latest, newest{1})"),
     "first": ("first", "min{0}(s.first{1}).3"),
     "min": ("min", "min{0}(s.min{1})"),
     "max": ("max", "max{0}(s.max{1})"),
@@ -124,7 +119,7 @@ class Selection:
     def sources(self) -> str:
         """FROM with all joins, and WHERE without the filter."""
         projects = self.bind(list(self.projects), "Array(String)")
-        parts = [f"FROM (SELECT * FROM runs FINAL WHERE project IN {projects}) AS r"]
+        parts = [f"FROM (SELECT * FROM runs FINAL WHERE project IN {projects}{self._unless_hidden(projects)}) AS r"]
         if "s" in self._joins:
             parts.append(self._join(f"SELECT * FROM run_states WHERE project IN {projects}", "s"))
         if "e" in self._joins:
@@ -137,7 +132,8 @@ class Selection:
             parts.append(self._join(self._metric_source(projects), "metrics"))
         if self._counts:
             parts.append(self._join(self._count_source(projects), "counts"))
-        parts.append("WHERE " + self._visible(projects))
+        edited = [f"e.{key} = 0" for key in self._hidden] if "e" in self._joins else []
+        parts.append("WHERE " + (" AND ".join(edited) or ALWAYS))
         return "\n".join(parts)
 
     @property
@@ -149,14 +145,17 @@ class Selection:
         on = " AND ".join(f"{alias}.{key} = r.{key}" for key in self._keys.split(", "))
         return f"LEFT JOIN ({source}) AS {alias} ON {on}"
 
-    def _visible(self, projects: str) -> str:
-        hidden = ["deleted"] if self.archived else ["deleted", "archived"]
+    @property
+    def _hidden(self) -> list[str]:
+        return ["deleted"] if self.archived else ["deleted", "archived"]
+
+    def _unless_hidden(self, projects: str) -> str:
+        """Asked of the runs alone, before any join; with run_edits joined, it tells."""
         if "e" in self._joins:
-            return " AND ".join(f"e.{key} = 0" for key in hidden)
-        keys = ", ".join(f"'{key}'" for key in hidden)
-        of_run = ", ".join(f"r.{key}" for key in self._keys.split(", "))
+            return ""
+        keys = ", ".join(f"'{key}'" for key in self._hidden)
         return (
-            f"({of_run}) NOT IN (SELECT {self._keys} FROM run_attrs FINAL "
+            f" AND ({self._keys}) NOT IN (SELECT {self._keys} FROM run_attrs FINAL "
             f"WHERE project IN {projects} AND key IN ({keys}) AND is_deleted = 0)"
         )
 
@@ -191,7 +190,7 @@ class Selection:
         everything = self.bind(sorted(metrics), "Array(String)")
         chosen = f"{self._keys}, {', '.join(columns)}"
         # One exact row a metric and run: no other is older than it.
-        exact = chosen.replace("rank, writer", "toUInt32(0), toUInt64(0)").replace(LAST_ORDER, "toUInt256(0)")
+        exact = chosen.replace("rank, writer", "toUInt32(0), toUInt64(0)").replace("last_order", "toUInt128(0)")
         where = f"WHERE project IN {projects} AND metric IN {everything}"
         return (
             f"SELECT {chosen} FROM metric_summary {where} AND ({self._keys}, metric) NOT IN "

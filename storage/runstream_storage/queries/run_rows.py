@@ -8,10 +8,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from runstream_storage.execution import at_once, moment, rows
 from runstream_storage.queries.results import RunRow, Scalar, Value
-from runstream_storage.queries.run_states import RunState, Sign, run_state
+from runstream_storage.queries.run_states import RunState, Sign, is_open, run_state
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -29,15 +30,16 @@ class FoundRun:
     reason: str
 
 
-def fetch(client: Client, projects: Sequence[str], run_ids: Sequence[str]) -> dict[str, FoundRun]:
-    """The runs of `run_ids` that exist and are not deleted, by run id."""
+def fetch(
+    client: Client, projects: Sequence[str], run_ids: Sequence[str], *, versions: Mapping[str, int] | None = None
+) -> dict[str, FoundRun]:
+    """The runs of `run_ids` that exist and are not deleted, by run id; `versions` are those of their rows, if known."""
     if not run_ids:
         return {}
     scope = {"projects": list(projects), "run_ids": list(run_ids)}
-    started, signs, newest_us, edits = at_once(
-        lambda: rows(client, "run_rows", **scope),
+    started, signs, edits = at_once(
+        lambda: starts(client, projects, run_ids, versions or {}),
         lambda: rows(client, "run_signs", **scope),
-        lambda: newest_time(client),
         lambda: rows(client, "run_edits", **scope),
     )
     signs_of: defaultdict[str, list[Sign]] = defaultdict(list)
@@ -46,11 +48,32 @@ def fetch(client: Client, projects: Sequence[str], run_ids: Sequence[str]) -> di
     edits_of: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for run, key, value in edits:
         edits_of[run][key] = value
+    newest_us = newest_time(client) if any(is_open(of_run) for of_run in signs_of.values()) else 0
     return {
         row[0]: found_run(row, run_state(signs_of[row[0]], newest_us), edits_of[row[0]])
         for row in started
         if "deleted" not in edits_of[row[0]]
     }
+
+
+_STARTS: WeakKeyDictionary[Client, dict[tuple[str, int], Sequence[Any]]] = WeakKeyDictionary()
+_MAX_STARTS = 5_000  # of a client: some MB
+
+
+def starts(
+    client: Client, projects: Sequence[str], run_ids: Sequence[str], versions: Mapping[str, int]
+) -> list[Sequence[Any]]:
+    """The rows of run_rows.sql. A row of one version never changes, so those that were seen are not asked again."""
+    known = _STARTS.setdefault(client, {})
+    found = [row for run_id in run_ids if (row := known.get((run_id, versions.get(run_id, -1)))) is not None]
+    seen = {row[0] for row in found}
+    if missing := [run_id for run_id in run_ids if run_id not in seen]:
+        asked = rows(client, "run_rows", projects=list(projects), run_ids=missing)
+        if len(known) > _MAX_STARTS:
+            known.clear()
+        known.update({(row[0], row[-1]): row for row in asked})
+        found += asked
+    return found
 
 
 def newest_time(client: Client) -> int:
@@ -61,7 +84,7 @@ def newest_time(client: Client) -> int:
 
 def found_run(started: Sequence[Any], state: RunState, edits: Mapping[str, str]) -> FoundRun:
     """The same rules as v_runs."""
-    run_id, project, created_us, name, group, job_type, user, host, notes, external_id, parent_run = started
+    run_id, project, created_us, name, group, job_type, user, host, notes, external_id, parent_run, _ = started
     row = RunRow(
         project=project,
         run_id=run_id,
@@ -78,6 +101,7 @@ def found_run(started: Sequence[Any], state: RunState, edits: Mapping[str, str])
         tags=tuple(sorted(key.removeprefix("tag:") for key in edits if key.startswith("tag:"))),
         notes=edits.get("notes", notes),
         archived="archived" in edits,
+        starred="starred" in edits,
     )
     return FoundRun(row, external_id, parent_run, state.attempt + 1, state.exit_code, state.reason)
 

@@ -42,13 +42,18 @@ class RunState:
     reason: str = ""
 
 
+def is_open(signs: Sequence[Sign]) -> bool:
+    """A writer of the newest attempt has not ended: how the run is doing depends on what time it is."""
+    return max(((sign.attempt, not sign.version) for sign in signs), default=(0, False))[1]
+
+
 def run_state(signs: Sequence[Sign], newest_us: int) -> RunState:
     """The state of a run from the signs of its writers; `newest_us`: up to when things have been ingested."""
     if not signs:
         return RunState("running")
     seen_us = max(sign.seen_us for sign in signs)
-    attempt, is_open = max((sign.attempt, not sign.version) for sign in signs)
-    if is_open:
+    attempt = max(sign.attempt for sign in signs)
+    if is_open(signs):
         age_us = newest_us - seen_us
         state: State = "running" if age_us <= STALE_AFTER_US else "stale" if age_us <= LOST_AFTER_US else "lost"
         return RunState(state, seen_us=seen_us, attempt=attempt)

@@ -18,7 +18,7 @@ from runstream_storage.filters.parser import parse_column
 from runstream_storage.filters.relation import ALWAYS, METRIC, Selection
 from runstream_storage.filters.terms import Subject
 from runstream_storage.queries import run_rows
-from runstream_storage.queries.results import Best, Project, RunsPage, Scalar
+from runstream_storage.queries.results import Best, Project, RunRow, RunsPage, Scalar
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -56,31 +56,38 @@ def runs(
     where = compile_filter(filter, selection, now=datetime.now(UTC))
     order = order_by(parse_column(sort), selection, descending=descending)
 
+    filtering = bool(filter.strip())
+    sources = filtered(selection, where)
+    # Sorting by a window of all rows takes longer than a second, short question beside this one.
+    matched_too = "count() OVER ()" if filtering else "0"
+
     def matching() -> Sequence[Sequence[Any]]:
         found: Sequence[Sequence[Any]] = ask(
             client,
-            f"SELECT toString(r.run_id) AS run, count() OVER () AS matched\n{sources}\n"
+            f"SELECT toString(r.run_id) AS run, r.ver AS ver, {matched_too} AS matched\n{sources}\n"
             f"ORDER BY {order}\nLIMIT {selection.bind(limit, 'UInt32')} OFFSET {selection.bind(offset, 'UInt64')}",
             selection.parameters,
         ).result_rows
         return found
 
-    sources = filtered(selection, where)
-    if filter.strip():
-        page, total = at_once(matching, lambda: count(client, projects, archived=archived))
+    def shown(page: Sequence[Sequence[Any]]) -> list[RunRow]:
+        run_ids = [row[0] for row in page]
+        found, values = at_once(
+            lambda: run_rows.fetch(client, projects, run_ids, versions={row[0]: row[1] for row in page}),
+            lambda: column_values(client, projects, run_ids, subjects),
+        )
+        return [replace(found[run].row, values=values[run]) for run in run_ids if run in found]
+
+    (page, table), total = at_once(
+        lambda: (page := matching(), shown(page)), lambda: count(client, projects, archived=archived)
+    )
+    if not filtering:
+        matched = total
+    elif page:
+        matched = page[0][2]
     else:
-        page = matching()
-        total = page[0][1] if page else (count(client, projects, archived=archived) if offset else 0)
-    matched = page[0][1] if page else (count(client, projects, filter=filter, archived=archived) if offset else 0)
-    run_ids = [row[0] for row in page]
-    found, values = at_once(
-        lambda: run_rows.fetch(client, projects, run_ids), lambda: column_values(client, projects, run_ids, subjects)
-    )
-    return RunsPage(
-        rows=[replace(found[run].row, values=values[run]) for run in run_ids if run in found],
-        matched=matched,
-        total=total,
-    )
+        matched = count(client, projects, filter=filter, archived=archived) if offset else 0
+    return RunsPage(rows=table, matched=matched, total=total)
 
 
 def count(client: Client, projects: Sequence[str], *, filter: str = "", archived: bool = False) -> int:
