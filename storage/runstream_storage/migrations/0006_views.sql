@@ -5,7 +5,9 @@
 -- function of the run; it is never used on points, whose partitions keep the attempts of a run apart. Aggregating tables
 -- are grouped and never read with FINAL: under FINAL the elements of a tuple, such as terminal.ver, are not merged as the
 -- tuple is.
--- Our own, each one row a run: run_edits (what people set), run_names, and run_states (state and times). And run_sources,
+-- Our own, each one row a run: run_edits (what people set), run_names, run_states (state and times), and gap_reasons. And
+-- run_gaps: what v_gaps shows and what may still be on its way: at the end of what a writer announced, and not settled.
+-- And run_sources,
 -- for the runs that were forked or rewound only: a row is a run whose points they show, themselves (depth 0) or an
 -- ancestor. Of its points those count whose step is at most `upto` and that no element (rank, attempt, step) of `cuts`
 -- hides: a point of this rank and an earlier attempt with a greater step. At equal steps the lowest depth wins. A rewind
@@ -302,43 +304,51 @@ LEFT ANY JOIN run_names AS n ON n.project = t.project AND n.run_id = t.run_id
 WHERE n.deleted = 0
 COMMENT 'One row a tag of a run.';
 
-CREATE VIEW IF NOT EXISTS v_artifacts
-(
-    project     LowCardinality(String) COMMENT 'Project.',
-    run_id      UUID COMMENT 'The run that first logged this version.',
-    run_name    String COMMENT 'Name of that run, as last edited.',
-    name        String COMMENT 'Artifact.',
-    version     String COMMENT 'v0, v1, ... in the order of logging.',
-    digest      String COMMENT 'sha256 of the list of files: the identity of the content.',
-    type        String COMMENT 'For example model or dataset.',
-    aliases     Array(String) COMMENT 'Names that point at this version, sorted; the newest version has latest.',
-    size        UInt64 COMMENT 'Bytes of all files.',
-    files       Array(Tuple(path String, sha256 String, size UInt64, mime String, ref String)) COMMENT 'Its files; ref is the address of one that was not copied.',
-    created_at  DateTime64(6, 'UTC') COMMENT 'When it was first logged.',
-    metadata    String COMMENT 'JSON object.',
-    description String COMMENT 'For people.'
-)
-AS
-SELECT a.project AS project, a.run_id AS run_id, n.run_name AS run_name, a.name AS name,
-       concat('v', toString(a.place - 1)) AS version, a.digest AS digest, a.type AS type,
-       arraySort(arrayDistinct(arrayConcat(l.aliases, if(a.place = a.places, ['latest'], [])))) AS aliases,
-       a.size AS size, a.files AS files, fromUnixTimestamp64Micro(a.created_us, 'UTC') AS created_at,
-       a.metadata AS metadata, a.description AS description
+CREATE VIEW IF NOT EXISTS gap_reasons AS
+SELECT project, run_id,
+       groupArray((reinterpretAsUInt64(reverse(unhex(substring(key, 5, 16)))), toInt64OrZero(substring(key, 22)),
+                   JSONExtractInt(value, 'end'), JSONExtractString(value, 'reason'))) AS reasons
+FROM run_attrs FINAL
+WHERE is_deleted = 0 AND startsWith(key, 'gap:')
+GROUP BY project, run_id;
+
+CREATE VIEW IF NOT EXISTS run_gaps AS
+WITH (SELECT max(newest_ms) * 1000 FROM ingest_marks WHERE endsWith(topic, '.metrics')) AS marked_us,
+     (SELECT max(last_us) FROM liveness) AS heard_us,
+     greatest(if(marked_us > 0, marked_us, heard_us) - 60000000, toUnixTimestamp64Micro(now64(6)) - 600000000) AS settled_us
+SELECT project, run_id, writer, of_attempt AS attempt, rank, stream, hole.1 AS first_seq, hole.2 - 1 AS last_seq,
+       hole.1 >= reached AS at_end, ended, last_us <= settled_us AS settled
 FROM
 (
-    SELECT *, row_number() OVER (PARTITION BY project, name ORDER BY created_us, ver, digest) AS place,
-           count() OVER (PARTITION BY project, name) AS places
-    FROM artifacts FINAL
-) AS a
-LEFT JOIN
-(
-    SELECT project, name, digest, groupArray(alias) AS aliases
-    FROM artifact_aliases FINAL
-    WHERE is_deleted = 0 AND alias != 'latest'
-    GROUP BY project, name, digest
-) AS l ON l.project = a.project AND l.name = a.name AND l.digest = a.digest
-LEFT ANY JOIN run_names AS n ON n.project = a.project AND n.run_id = a.run_id
-COMMENT 'One row a version of an artifact. It outlives the run that made it.';
+    SELECT project, run_id, writer, stream, max(attempt) AS of_attempt, max(of_rank) AS rank, max(end) AS reached,
+           max(said) AS announced, max(has_ended) AS ended, max(heard) AS last_us,
+           arrayFold((found, stretch) -> (greatest(found.1, stretch.2),
+                                          if(stretch.1 > found.1, arrayPushBack(found.2, (found.1, stretch.1)), found.2)),
+                     arrayConcat(arraySort(groupArrayIf((start, end), start >= 0)), if(announced > reached, [(announced, announced)], [])),
+                     (toInt64(0), CAST([], 'Array(Tuple(Int64, Int64))'))).2 AS holes,
+           arrayJoin(holes) AS hole
+    FROM
+    (
+        SELECT project, run_id, writer, stream, start, max(c.end) AS end, max(c.attempt) AS attempt, max(c.rank) AS of_rank,
+               toInt64(-1) AS said, 0 AS has_ended, toInt64(0) AS heard
+        FROM coverage AS c
+        GROUP BY project, run_id, writer, stream, start
+        UNION ALL
+        SELECT project, run_id, writer, arrayJoin(['metrics', 'control']) AS stream, toInt64(-1) AS start, toInt64(0) AS end,
+               max(b.attempt) AS attempt, toUInt32(0) AS of_rank,
+               multiIf(stream = 'control', toInt64(-1),
+                       max(b.terminal).1 > 0 AND max(b.terminal).5 >= 0, max(b.terminal).5, max(b.metric_seq)) AS said,
+               max(b.terminal).1 > 0 AS has_ended, max(b.last_us) AS heard
+        FROM liveness AS b
+        GROUP BY project, run_id, writer
+        UNION ALL
+        SELECT project, run_id, writer, 'metrics' AS stream, toInt64(-1) AS start, toInt64(0) AS end, attempt, rank AS of_rank,
+               toInt64(-1) AS said, 0 AS has_ended, toInt64(0) AS heard
+        FROM writers
+    )
+    GROUP BY project, run_id, writer, stream
+    HAVING notEmpty(holes)
+);
 
 CREATE VIEW IF NOT EXISTS v_gaps
 (
@@ -351,44 +361,18 @@ CREATE VIEW IF NOT EXISTS v_gaps
     first_seq Int64 COMMENT 'Number of the first missing row; a writer counts its rows of a stream from 0.',
     last_seq  Int64 COMMENT 'Number of the last missing row.',
     rows      Int64 COMMENT 'How many are missing.',
-    known_by  String COMMENT 'sequence: later rows have arrived; finished or heartbeat: the number of rows that the writer announced.'
+    known_by  String COMMENT 'sequence: later rows have arrived; finished or heartbeat: the number of rows that the writer announced.',
+    reason    String COMMENT 'Why, where the library gave rows up and said so; else empty.'
 )
 AS
-WITH (SELECT max(newest_ms) * 1000 FROM ingest_marks WHERE endsWith(topic, '.metrics')) AS marked_us,
-     (SELECT max(last_us) FROM liveness) AS heard_us,
-     greatest(if(marked_us > 0, marked_us, heard_us) - 60000000, toUnixTimestamp64Micro(now64(6)) - 600000000) AS settled_us
 SELECT g.project AS project, g.run_id AS run_id, n.run_name AS run_name, g.writer AS writer, g.rank AS rank, g.stream AS stream,
-       g.hole.1 AS first_seq, g.hole.2 - 1 AS last_seq, g.hole.2 - g.hole.1 AS rows,
-       multiIf(g.hole.1 < g.reached, 'sequence', g.ended, 'finished', 'heartbeat') AS known_by
-FROM
-(
-    SELECT project, run_id, writer, stream, max(of_rank) AS rank, max(end) AS reached, max(said) AS announced, max(has_ended) AS ended,
-           arrayFold((found, stretch) -> (greatest(found.1, stretch.2),
-                                          if(stretch.1 > found.1, arrayPushBack(found.2, (found.1, stretch.1)), found.2)),
-                     arrayConcat(arraySort(groupArrayIf((start, end), start >= 0)), if(announced > reached, [(announced, announced)], [])),
-                     (toInt64(0), CAST([], 'Array(Tuple(Int64, Int64))'))).2 AS holes,
-           arrayJoin(holes) AS hole
-    FROM
-    (
-        SELECT project, run_id, writer, stream, start, max(c.end) AS end, max(c.rank) AS of_rank, toInt64(-1) AS said, 0 AS has_ended
-        FROM coverage AS c
-        GROUP BY project, run_id, writer, stream, start
-        UNION ALL
-        SELECT project, run_id, writer, 'metrics' AS stream, toInt64(-1) AS start, toInt64(0) AS end, toUInt32(0) AS of_rank,
-               if(max(b.terminal).1 > 0 AND max(b.terminal).5 >= 0, max(b.terminal).5, max(b.metric_seq)) AS said,
-               max(b.terminal).1 > 0 AS has_ended
-        FROM liveness AS b
-        GROUP BY project, run_id, writer
-        HAVING said > 0 AND max(b.last_us) <= settled_us
-        UNION ALL
-        SELECT project, run_id, writer, 'metrics' AS stream, toInt64(-1) AS start, toInt64(0) AS end, rank AS of_rank, toInt64(-1) AS said,
-               0 AS has_ended
-        FROM writers
-    )
-    GROUP BY project, run_id, writer, stream
-    HAVING notEmpty(holes)
-) AS g
+       g.first_seq AS first_seq, g.last_seq AS last_seq, g.last_seq - g.first_seq + 1 AS rows,
+       multiIf(NOT g.at_end, 'sequence', g.ended, 'finished', 'heartbeat') AS known_by,
+       if(g.stream = 'metrics',
+          arrayFirst(r -> r.1 = g.writer AND r.2 <= g.last_seq AND r.3 > g.first_seq, w.reasons).4, '') AS reason
+FROM (SELECT * FROM run_gaps WHERE settled OR NOT at_end) AS g
 LEFT ANY JOIN run_names AS n ON n.project = g.project AND n.run_id = g.run_id
+LEFT ANY JOIN gap_reasons AS w ON w.project = g.project AND w.run_id = g.run_id
 WHERE n.deleted = 0
 COMMENT 'One row a stretch of rows that were logged and have not arrived. It closes by itself when they do. What is still on its way is no gap: a number that the writer announced counts once what was ingested is a minute newer, or it is ten minutes old.';
 

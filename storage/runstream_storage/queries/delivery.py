@@ -19,7 +19,7 @@ class Gap:
 
     `at_end`: they were announced, and nothing behind them has arrived. While the writer lives (`ended` is false) such
     rows are most likely on their way, and so they are right after its end: until what was ingested is a minute newer,
-    or ten minutes have passed (`settled`).
+    or ten minutes have passed (`settled`). `reason` is why, where the library gave the rows up and said so.
     """
 
     run_id: str
@@ -32,6 +32,7 @@ class Gap:
     at_end: bool
     ended: bool
     settled: bool = True
+    reason: str = ""
 
     @property
     def rows(self) -> int:
@@ -91,8 +92,8 @@ def gaps(client: Client, project: str, run_ids: Sequence[str] = (), *, limit: in
     """What is missing of `run_ids`, or of all runs of the project, the newest run first; empty: nothing is."""
     found = rows(client, "gaps", project=project, run_ids=list(run_ids), limit=limit)
     return [
-        Gap(run_id, writer, attempt, rank, stream, first, last, bool(at_end), bool(ended), bool(settled))
-        for run_id, writer, attempt, rank, stream, first, last, at_end, ended, settled in found
+        Gap(run_id, writer, attempt, rank, stream, first, last, bool(at_end), bool(ended), bool(settled), reason)
+        for run_id, writer, attempt, rank, stream, first, last, at_end, ended, settled, reason in found
     ]
 
 
