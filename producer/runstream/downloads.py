@@ -213,8 +213,9 @@ def _partial(target: Path, sha256: str) -> Iterator[Any]:
     try:
         yield part
     finally:
-        empty = not os.fstat(part.fileno()).st_size
-        if empty and _is_at(part, path):
+        with contextlib.suppress(OSError):  # a full disk was told already
+            part.flush()
+        if not os.fstat(part.fileno()).st_size and _is_at(part, path):
             path.unlink(missing_ok=True)
         part.close()
 
