@@ -2,56 +2,99 @@
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
 import os
-import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from runstream.determinism import determinism
 from runstream.identity import host_name, user_name
+from runstream.job import job
+from runstream.machine import container, machine
 from runstream.masking import mask_command, mask_text, mask_value
+from runstream.packages import distributions, interpreter, lock_files, sources
+from runstream.repository import Repository, code_directories, find_root, working_directory
 from runstream.settings import Settings
 from runstream.values import cut
 
-GIT_TIMEOUT_S = 2.0
 MAX_COMMAND_BYTES = 16 * 1024
 MAX_VARIABLE_BYTES = 4 * 1024
-_DIST_INFO = re.compile(r"(.+?)-([^-]+)\.(?:dist|egg)-info")
 
 
-def captured(settings: Settings, env: Mapping[str, str]) -> dict[str, Any]:
-    """The fields of RunStarted that say where the run comes from, as far as the settings want them."""
-    found: dict[str, Any] = {
-        "user": user_name(),
-        "host": host_name(),
-        "pid": os.getpid(),
-        "python": sys.version.split()[0],
-        "client_version": client_version(),
-    }
+@dataclasses.dataclass(slots=True)
+class Captured:
+    """What is known at the start of a run, and what is still asked for."""
+
+    fields: dict[str, Any]
+    """Those of RunStarted that say where the run comes from, as far as the settings want them."""
+    code: bool = False
+    """Whether this process records the code."""
+    repository: Repository | None = None
+    """Answers later what differs from the commit; None where nobody wants to know, or there is no repository."""
+
+
+def captured(settings: Settings, env: Mapping[str, str], *, code: bool = True) -> Captured:
+    """What the settings want to know; `code`: also what the code differs in from the commit (one rank asks)."""
+    found: dict[str, Any] = {"user": user_name(), "host": host_name(), "pid": os.getpid()}
+    found["python"] = sys.version.split()[0]
     if not settings.capture:
-        return found
+        return Captured({**found, "client_version": client_version()}, code=code)
+    # First, because git works while this process looks at the rest.
+    directories = code_directories()
+    repository = ask_repository(settings, env, directories, diff=code) if settings.capture_git else None
+    installed = distributions()
+    found["client_version"] = next((version for name, version, _ in installed if name == "runstream"), "unknown")
     system = os.uname()
     found["platform"] = f"{system.sysname} {system.release} {system.machine}"
-    found["cwd"] = _working_directory()
+    found["cwd"] = working_directory()
     if settings.capture_command:
         found["command"] = command()
-    if settings.capture_git:
-        found["git"] = git()
     if settings.capture_env:
         found["environment"] = environment(env, settings.capture_env)
     if settings.capture_machine:
-        found["machine"] = machine()
+        found["machine"] = machine(env)
+    if settings.capture_container:
+        found["container"] = container(env)
+    if settings.capture_job:
+        found["job"] = job(env)
+    if settings.capture_determinism:
+        found["determinism"] = determinism(env)
     if settings.capture_packages:
-        found["packages"] = packages()
-    return found
+        found["packages"] = {name: version for name, version, _ in installed}
+    if settings.capture_sources:
+        root = [repository.root] if repository is not None else []
+        found["sources"] = {
+            **entry_point(repository.root if repository is not None else ""),
+            **interpreter(env),
+            **lock_files([*directories, *root]),
+            **sources(installed),
+        }
+    if settings.capture_git:
+        found["git"] = repository.facts(settings.capture_wait_s) if repository is not None else {}
+    return Captured(found, code, repository)
+
+
+def ask_repository(
+    settings: Settings, env: Mapping[str, str], directories: list[str], *, diff: bool
+) -> Repository | None:
+    """Start to ask git about the repository of the first of `directories` that lies in one; None without git."""
+    root = find_root(directories, env)
+    if root is None:
+        return None
+    try:
+        return Repository(
+            root, env, diff=diff and settings.capture_diff, max_diff_bytes=settings.capture_diff_max_bytes
+        )
+    except OSError:
+        return None
 
 
 def client_version() -> str:
     """The installed version of this package."""
-    return packages().get("runstream", "unknown")
+    return next((version for name, version, _ in distributions() if name == "runstream"), "unknown")
 
 
 def command() -> list[str]:
@@ -77,109 +120,17 @@ def environment(env: Mapping[str, str], allowed: tuple[str, ...]) -> dict[str, s
     }
 
 
-def packages() -> dict[str, str]:
-    """Name to version of each installed distribution, from the names of their metadata directories.
-
-    (Reading the metadata of a few hundred packages through importlib.metadata takes longer than the whole of `init()`.)
-    """
+def entry_point(root: str) -> dict[str, str]:
+    """`entry:script` (below the repository where it lies there), `entry:module` or `entry:notebook`."""
+    main = sys.modules.get("__main__")
     found: dict[str, str] = {}
-    for directory in dict.fromkeys(sys.path):
-        for name in _names(directory or "."):
-            match = _DIST_INFO.fullmatch(name)
-            if match is not None:
-                found.setdefault(match[1].replace("_", "-").lower(), match[2])
-    return dict(sorted(found.items()))
-
-
-def _names(directory: str) -> Iterator[str]:
-    try:
-        with os.scandir(directory) as entries:
-            for entry in entries:
-                yield entry.name
-    except OSError:
-        return
-
-
-def machine() -> dict[str, str]:
-    """Processor, memory and graphics cards as text, from what the system tells without a tool."""
-    found = {"cpu_count": str(os.cpu_count() or 0), "architecture": os.uname().machine}
-    if hasattr(os, "sched_getaffinity"):
-        found["cpu_usable"] = str(len(os.sched_getaffinity(0)))
-    with contextlib.suppress(OSError, ValueError):
-        found["memory_bytes"] = str(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    if model := _field(Path("/proc/cpuinfo"), "model name"):
-        found["cpu"] = model
-    cards = [
-        model
-        for card in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
-        if (model := _field(card, "Model"))
-    ]
-    if cards:
-        found["gpu"] = ", ".join(sorted(set(cards)))
-        found["gpu_count"] = str(len(cards))
-        if match := re.search(r"Kernel Module\s+(?:for \S+\s+)?([\d.]+)", _text(Path("/proc/driver/nvidia/version"))):
-            found["gpu_driver"] = match[1]
-    return found
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
-        return ""
-
-
-def _field(path: Path, name: str) -> str:
-    match = re.search(rf"^{re.escape(name)}\s*:\s*(.*)$", _text(path), re.MULTILINE)
-    return match[1].strip() if match else ""
-
-
-def git() -> dict[str, str]:
-    """commit, branch, remote without credentials, dirty (tracked files only), root; empty outside a repository.
-
-    Looks at the working directory, then at the script's. Gives up after GIT_TIMEOUT_S for each question.
-    """
-    for directory in _code_directories():
-        head = _git(directory, "rev-parse", "--show-toplevel", "HEAD", "--abbrev-ref", "HEAD")
-        if head is None:
-            continue
-        root, commit, branch = (*head.splitlines(), "", "", "")[:3]
-        found = {"root": root, "commit": commit, "branch": branch}
-        if remote := _git(directory, "config", "--get", "remote.origin.url"):
-            found["remote"] = mask_text(remote).replace("***@", "")
-        status = _git(directory, "status", "--porcelain", "--untracked-files=no")
-        if status is not None:
-            found["dirty"] = "true" if status else "false"
-        return found
-    return {}
-
-
-def _git(directory: str, *arguments: str) -> str | None:
-    """What git says, stripped; None when it fails, is not there or takes too long."""
-    import subprocess
-
-    try:
-        done = subprocess.run(  # noqa: S603 - fixed arguments
-            ["git", "-C", directory, *arguments],  # noqa: S607 - the user's git
-            capture_output=True,
-            timeout=GIT_TIMEOUT_S,
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"},
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else None
-
-
-def _working_directory() -> str:
-    try:
-        return str(Path.cwd())
-    except OSError:  # removed under us
-        return ""
-
-
-def _code_directories() -> list[str]:
-    script = getattr(sys.modules.get("__main__"), "__file__", None)
-    found = [_working_directory(), str(Path(script).absolute().parent) if script else ""]
-    return [directory for directory in dict.fromkeys(found) if directory]
+    spec = getattr(main, "__spec__", None)
+    if name := getattr(spec, "name", ""):
+        found["entry:module"] = str(name)
+    if script := getattr(main, "__file__", None):
+        path = str(Path(script).absolute())
+        found["entry:script"] = path.removeprefix(f"{root}/") if root else path
+    notebook = os.environ.get("JPY_SESSION_NAME") or getattr(main, "__vsc_ipynb_file__", None)
+    if "ipykernel" in sys.modules and notebook:
+        found["entry:notebook"] = str(notebook)
+    return {key: mask_text(cut(text, MAX_VARIABLE_BYTES)[0]) for key, text in found.items()}

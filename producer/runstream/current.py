@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from runstream.artifacts import Artifact, LoggedArtifact
-from runstream.capture import captured
+from runstream.capture import Captured, captured
 from runstream.errors import NoRunError, SettingsError
 from runstream.identity import new_run_id, run_id_of
 from runstream.names import run_name
@@ -46,6 +46,7 @@ def init(
     rewind_to: int | None = None,
     fork_from: str | None = None,
     fork_step: int | None = None,
+    save_code: bool | None = None,
 ) -> Run:
     """Begin a run, and make it the current one.
 
@@ -55,7 +56,7 @@ def init(
     when there is one, `must` refuses a new run, `never` an existing one. `mode`: `online`; `offline` writes the spool
     and starts no agent; `disabled` does nothing. `settings`: a Settings object, or a mapping of fields to change.
     `rewind_to`: of a run that goes on, the last step that is kept, such as that of the checkpoint just loaded; see
-    `Run.rewind`. `fork_from` and `fork_step`: see `fork`.
+    `Run.rewind`. `save_code`: keep a snapshot of the code, see `Run.log_code`. `fork_from` and `fork_step`: see `fork`.
 
     Starting a second run leaves the first open in a script, and finishes it in a notebook (RUNSTREAM_REINIT).
 
@@ -63,6 +64,8 @@ def init(
     `resume`. Trouble with disk, broker or database never raises.
     """
     chosen = _settings(settings, mode=mode, dir=dir)
+    if save_code is not None:
+        chosen = chosen.changed(save_code=bool(save_code))
     external_id = _text("id", id if id is not None else chosen.run_id)
     rewind_to = _whole("rewind_to", rewind_to)
     if rewind_to is not None and not external_id:
@@ -95,7 +98,7 @@ def init(
         identity = dataclasses.replace(identity, name=external_id or run_name(identity.run_id))
     set_quiet(chosen.quiet or chosen.rank > 0)
     if chosen.mode == "disabled":
-        run: Run = DisabledRun(chosen, identity, {})
+        run: Run = DisabledRun(chosen, identity, Captured({}))
     else:
         attempt = plan_attempt(
             chosen, project, identity.run_id, chosen=bool(external_id), resume=resume, rewind_to=rewind_to
@@ -109,7 +112,7 @@ def init(
         run = Run(
             chosen,
             dataclasses.replace(identity, attempt=attempt.number),
-            captured(chosen, os.environ),
+            captured(chosen, os.environ, code=chosen.rank == 0),
             first_step=first_step,
             rewind_to=rewind_to,
         )
@@ -136,7 +139,8 @@ def join(settings: Settings, identity: Identity, step: int) -> Run:
     if _current is not None and _current.id == str(identity.run_id) and not _current.finished:
         return _current
     kind = DisabledRun if settings.mode == "disabled" else Run
-    run = kind(settings, identity, captured(settings, os.environ) if kind is Run else {}, first_step=step)
+    found = captured(settings, os.environ, code=False) if kind is Run else Captured({})
+    run = kind(settings, identity, found, first_step=step)
     if _current is None or _current.finished:
         _make_current(run)
     return run
@@ -211,6 +215,15 @@ def use_artifact(name: str) -> UsedArtifact:
 def register_model(artifact: LoggedArtifact | ArtifactVersion | str | None, model: str, **said: Any) -> None:
     """`Run.register_model` of the current run; `said`: its other arguments. Raises NoRunError without one."""
     current_run("register_model()").register_model(artifact, model, **said)
+
+
+def log_code(
+    root: str | os.PathLike[str] | None = None,
+    include: Iterable[str] = (),
+    exclude: Iterable[str] = (),
+) -> LoggedArtifact | None:
+    """`Run.log_code` of the current run. Raises NoRunError without one."""
+    return current_run("log_code()").log_code(root, include, exclude)
 
 
 def finish(exit_code: int = 0) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from runstream.secret_names import MAYBE, NO, SURE, is_secret_name, secrecy
-from runstream.secret_shapes import MASK, PEM, PEM_BEGIN, PEM_END, SHAPES
+from runstream.secret_shapes import MASK, PEM, PEM_BEGIN, PEM_END, SHAPES, Pattern
 
 __all__ = ["MASK", "LineMasker", "is_secret_name", "mask_command", "mask_lines", "mask_text", "mask_value"]
 
@@ -22,7 +22,7 @@ _RUNS = bytes(ord("a" if chr(i).isalnum() or chr(i) in "-_" else " ") if i < 128
 _ASSIGNED = re.compile(r"([+~]{0,2}-{0,2}[A-Za-z_][\w.+/-]*)=(.*)", re.DOTALL)
 _NAME_BEFORE = re.compile(r"[\w.-]{0,80}\Z")
 # From inside a name to its value: `NAME=`, `"name": `, `name: str = `, `["NAME"] = `, `"NAME", "`, `<name>`, `--name `.
-_TO_VALUE = re.compile(
+_TO_VALUE = Pattern(
     r"(?P<rest>[\w.-]{0,60})(?P<close>\\?[\"']?\]?)"
     r"(?P<to>[ \t]{0,4}:[ \t]{0,4}(?:str|bytes|SecretStr|[sS]tring|Optional\[str\]|str[ ]\|[ ]None|Final)"
     r"[ \t]{0,4}=[ \t]{0,4}"
@@ -95,12 +95,12 @@ class LineMasker:
         """The line, as it may leave this process. The line's end is kept."""
         if self._key_lines:
             self._key_lines -= 1
-            if end := PEM_END.search(line):
+            if end := PEM_END.get().search(line):
                 self._key_lines = 0
                 return MASK + self.mask(line[end.end() :])
             return MASK + _line_end(line)
         if "-----BEGIN" in line:
-            begins = [match for match in PEM_BEGIN.finditer(line) if not PEM_END.search(line, match.end())]
+            begins = [match for match in PEM_BEGIN.get().finditer(line) if not PEM_END.get().search(line, match.end())]
             if begins:
                 self._key_lines = self.MAX_KEY_LINES
                 return mask_text(line[: begins[0].start()]) + MASK + _line_end(line)
@@ -131,9 +131,9 @@ def _without_shapes(text: str, low: str) -> str:
     for shape in SHAPES:
         for trigger in shape.triggers:
             if trigger in low:
-                text = shape.pattern.sub(shape.replacement, text)
+                text = shape.pattern.get().sub(shape.replacement, text)
                 break
-    return PEM.sub(MASK, text) if "-----begin" in low else text
+    return PEM.get().sub(MASK, text) if "-----begin" in low else text
 
 
 def _without_values(text: str, pieces: list[str]) -> str:
@@ -158,7 +158,7 @@ def _values_named(text: str, low: str, piece: str) -> list[tuple[int, int]]:
     at = low.find(piece)
     while at >= 0:
         after = at + len(piece)
-        to = _TO_VALUE.match(text, at)
+        to = _TO_VALUE.get().match(text, at)
         if to is not None:
             begin = at - len(_NAME_BEFORE.search(text, max(0, at - 80), at)[0])  # type: ignore[index]  # matches nothing too
             name = text[begin : to.end("rest")]

@@ -11,8 +11,9 @@ from types import TracebackType
 from typing import Any
 
 from runstream import endings
+from runstream.capture import Captured
+from runstream.captured_run import CapturedRun
 from runstream.delivery import DURABILITIES, Part, say_what_is_left, wait_for
-from runstream.described import DescribedRun
 from runstream.endings import Outcome, outcome_of, outcome_of_code
 from runstream.errors import PointsDropped, SettingsError
 from runstream.flow import Lag
@@ -27,7 +28,7 @@ from runstream.spool_writer import NoRoom, OnFull, SpoolWriter
 from runstream.starts import Identity
 
 
-class Run(DescribedRun):
+class Run(CapturedRun):
     """One run, as this process sees it. Made by `runstream.init()`.
 
     Usable from all threads. After a `fork()` the child's calls belong to the same run, as a writer of their own;
@@ -39,13 +40,13 @@ class Run(DescribedRun):
         self,
         settings: Settings,
         identity: Identity,
-        captured: Mapping[str, Any],
+        captured: Captured,
         *,
         first_step: int = 0,
         rewind_to: int | None = None,
         allocate: Callable[[int, int], None] | None = None,
     ) -> None:
-        self._captured = dict(captured)
+        self._captured = dict(captured.fields)
         self._started_us = time.time_ns() // 1000
         self._allocate = allocate
         self._rewind_to = rewind_to
@@ -59,6 +60,7 @@ class Run(DescribedRun):
             identity,
             open_writer=self._new_writer if settings.mode != "disabled" else None,
             first_step=first_step,
+            captured=captured,
         )
         if settings.mode != "disabled":
             self._begin()
@@ -177,6 +179,7 @@ class Run(DescribedRun):
                     self._ended = True
                     return
             self._config.record_changes()
+            self._end_capture()
             with self._lock:
                 self._busy = True
                 try:
@@ -220,6 +223,7 @@ class Run(DescribedRun):
         endings.watch(self)
         if self._identity.external_id:
             note_attempt(self.settings, self._identity.run_id, self.attempt, self._step - 1)
+        self._begin_capture()
         ensure_agent(self.settings, os.environ)
 
     def _new_writer(self) -> SpoolWriter:

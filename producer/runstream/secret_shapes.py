@@ -8,15 +8,28 @@ from typing import NamedTuple
 MASK = "***"
 
 
+class Pattern:
+    """A regular expression that is compiled when it is first needed: together they take longer than `init()`."""
+
+    def __init__(self, text: str, flags: int = 0) -> None:
+        self._given = text, flags
+        self._compiled: re.Pattern[str] | None = None
+
+    def get(self) -> re.Pattern[str]:
+        if self._compiled is None:
+            self._compiled = re.compile(*self._given)
+        return self._compiled
+
+
 class Shape(NamedTuple):
     triggers: tuple[str, ...]
     """Lower-case pieces; a text that holds none of them has no secret of this shape."""
-    pattern: re.Pattern[str]
+    pattern: Pattern
     replacement: str
 
 
-def _prefixed(*patterns: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(patterns)})")
+def _prefixed(*patterns: str) -> Pattern:
+    return Pattern(rf"(?<![A-Za-z0-9])(?:{'|'.join(patterns)})")
 
 
 # Every repeat that can fail is bounded or possessive, so that a long text takes time in proportion to its length.
@@ -24,7 +37,7 @@ SHAPES = (
     # A password may hold an @; the user alone stays in the schemes where it is no secret, such as ssh://git@host.
     Shape(
         ("://",),
-        re.compile(
+        Pattern(
             r"(?<![A-Za-z0-9+.-])((?!(?:git\+|svn\+|bzr\+|hg\+)?(?:ssh|sftp|rsync)://[\w.-]{1,64}@)[A-Za-z][A-Za-z0-9+.-]{0,30}"
             r"://)[^/\s\"'<>\\]{1,1000}@(?=[\w.\[%$*{-])"
         ),
@@ -32,7 +45,7 @@ SHAPES = (
     ),
     Shape(
         ("?", "&"),
-        re.compile(
+        Pattern(
             r"([?&][\w.-]{0,60}(?:token|key|password|passwd|pwd|secret|signature|sig|credential|jwt)=)(?!\*\*\*)[^&\s\"'<>#]+",
             re.IGNORECASE,
         ),
@@ -40,7 +53,7 @@ SHAPES = (
     ),
     Shape(
         ("hooks.slack.com", "discord", "outlook.office", "webhook"),
-        re.compile(
+        Pattern(
             r"(https://(?:hooks\.slack\.com/(?:services|workflows|triggers)|(?:canary\.|ptb\.)?discord(?:app)?\.com/api/webhooks"
             r"|[\w-]{1,60}\.webhook\.office\.com/webhookb2)/)(?!\*\*\*)[\w/@.+-]+"
         ),
@@ -48,7 +61,7 @@ SHAPES = (
     ),
     Shape(
         ("bearer ", "basic "),
-        re.compile(
+        Pattern(
             r"\b(Bearer|bearer|BEARER|Basic)[ \t]{1,4}"
             r"(?=[A-Za-z._~+/=-]{0,200}[0-9=_A-Z]|[a-z]{20})[A-Za-z0-9._~+/=-]{8,}"
         ),
@@ -56,7 +69,7 @@ SHAPES = (
     ),
     Shape(
         ("authorization",),
-        re.compile(
+        Pattern(
             r"(?i)(\bauthorization\\?[\"']?[ \t]{0,4}[:=,][ \t]{0,4}\\?[\"']?(?:[A-Za-z][\w-]{1,20}[ \t]{1,4})?)"
             r"(?=[^\s\"'\\,;]{0,200}[0-9=])(?!\*\*\*)[^\s\"'\\,;{}()\[\]<>$]{6,}"
         ),
@@ -64,12 +77,12 @@ SHAPES = (
     ),
     Shape(
         ("cookie",),
-        re.compile(
+        Pattern(
             r"(?i)(\b(?:set-)?cookie\\?[\"']?[ \t]{0,4}:[ \t]{0,4}\\?[\"']?)(?=[\w.-]{1,100}=)(?!\*\*\*)[^\r\n\"'\\]+"
         ),
         rf"\1{MASK}",
     ),
-    Shape(("akia", "asia", "abia", "acca"), re.compile(r"\b(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}\b"), MASK),
+    Shape(("akia", "asia", "abia", "acca"), Pattern(r"\b(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}\b"), MASK),
     Shape(
         ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
         _prefixed(r"gh[pousr]_[A-Za-z0-9]{20,}", r"github_pat_\w{20,}"),
@@ -156,10 +169,10 @@ SHAPES = (
     Shape((":aa",), _prefixed(r"[0-9]{8,10}:AA[\w-]{33}(?![\w-])"), MASK),
     Shape(("eyj",), _prefixed(r"eyJ[\w-]{8,8000}\.[\w-]{8,8000}(?:\.[\w-]*+){0,3}"), MASK),
 )
-PEM_BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
-PEM = re.compile(
+PEM_BEGIN = Pattern(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+PEM = Pattern(
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----.*?"
     r"(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z)",
     re.DOTALL,
 )
-PEM_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+PEM_END = Pattern(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")

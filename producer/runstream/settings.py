@@ -77,9 +77,25 @@ class Settings:
     """Signals, such as SIGTERM, that mean preemption: exit codes 128 + n of these end the run as preempted."""
     capture: bool = True
     capture_git: bool = True
+    capture_diff: bool = True
+    """Whether what differs from the commit is kept as the artifact `source-code`."""
+    capture_diff_max_bytes: int = 10 << 20
+    """A larger patch is left out, and its statistics are kept."""
+    capture_wait_s: float = 0.1
+    """How long init() waits for what git tells of the changes; afterwards it is looked for while the run goes on."""
+    capture_notebook: bool = True
     capture_packages: bool = True
+    capture_sources: bool = True
+    """Entry point, interpreter, lock files, and where packages came from that are from no index."""
     capture_command: bool = True
     capture_machine: bool = True
+    capture_container: bool = True
+    capture_job: bool = True
+    capture_determinism: bool = True
+    save_code: bool = False
+    """Whether a run begins with a snapshot of its code."""
+    dataset_cache: bool = True
+    """Whether digests of large files are remembered in the data directory, by inode, size and time."""
     capture_env: tuple[str, ...] = tuple(ENVIRONMENT_ALLOWED.split(","))
     """Names (a trailing * matches the rest) of environment variables to keep, masked; empty keeps none."""
     console: str = "auto"
@@ -290,8 +306,18 @@ VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "system_interval_s": ("RUNSTREAM_SYSTEM_INTERVAL_S", _seconds),
     "capture": ("RUNSTREAM_CAPTURE", _flag),
     "capture_git": ("RUNSTREAM_CAPTURE_GIT", _flag),
+    "capture_diff": ("RUNSTREAM_CAPTURE_DIFF", _flag),
+    "capture_diff_max_bytes": ("RUNSTREAM_CAPTURE_DIFF_MAX_BYTES", _size),
+    "capture_wait_s": ("RUNSTREAM_CAPTURE_WAIT_S", _seconds),
+    "capture_notebook": ("RUNSTREAM_CAPTURE_NOTEBOOK", _flag),
     "capture_packages": ("RUNSTREAM_CAPTURE_PACKAGES", _flag),
+    "capture_sources": ("RUNSTREAM_CAPTURE_SOURCES", _flag),
     "capture_command": ("RUNSTREAM_CAPTURE_COMMAND", _flag),
     "capture_machine": ("RUNSTREAM_CAPTURE_MACHINE", _flag),
+    "capture_container": ("RUNSTREAM_CAPTURE_CONTAINER", _flag),
+    "capture_job": ("RUNSTREAM_CAPTURE_JOB", _flag),
+    "capture_determinism": ("RUNSTREAM_CAPTURE_DETERMINISM", _flag),
+    "save_code": ("RUNSTREAM_SAVE_CODE", _flag),
+    "dataset_cache": ("RUNSTREAM_DATASET_CACHE", _flag),
     "capture_env": ("RUNSTREAM_CAPTURE_ENV", _allowed_environment),
 }

@@ -3,66 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from runstream import capture
+from runstream.machine import machine
+from runstream.packages import packages
 from runstream.settings import Settings
-
-
-def git(directory: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=me", "-c", "user.email=me@example.org", "-c", "commit.gpgsign=false"]
-    done = subprocess.run(
-        ["git", *identity, "-C", str(directory), *arguments], check=True, capture_output=True, text=True
-    )
-    return done.stdout.strip()
-
-
-@pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    directory = tmp_path / "repository"
-    directory.mkdir()
-    git(directory, "init", "-q", "-b", "topic")
-    (directory / "train.py").write_text("1")
-    git(directory, "add", ".")
-    git(directory, "commit", "-q", "-m", "first")
-    git(directory, "remote", "add", "origin", "https://me:secret@example.org/x.git")
-    monkeypatch.chdir(directory)
-    return directory
-
-
-def test_git_says_commit_branch_remote_and_whether_files_were_changed(repository: Path) -> None:
-    assert capture.git() == {
-        "root": str(repository),
-        "commit": git(repository, "rev-parse", "HEAD"),
-        "branch": "topic",
-        "remote": "https://example.org/x.git",
-        "dirty": "false",
-    }
-    (repository / "new").write_text("untracked files do not count")
-    assert capture.git()["dirty"] == "false"
-    (repository / "train.py").write_text("2")
-    assert capture.git()["dirty"] == "true"
-
-
-def test_outside_a_repository_and_without_git_there_is_nothing_to_say(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.modules", {name: module for name, module in sys.modules.items() if name != "__main__"})
-    assert capture.git() == {}
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert capture.git() == {}
-
-
-def test_a_repository_without_commits_is_no_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    git(tmp_path, "init", "-q")
-    monkeypatch.chdir(tmp_path)
-    assert "commit" not in capture.git() or capture.git()["commit"]
 
 
 def test_the_command_is_masked_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +36,7 @@ def test_only_allowed_variables_are_kept_and_masked() -> None:
 def test_packages_are_those_that_importlib_finds() -> None:
     from importlib.metadata import distributions
 
-    found = capture.packages()
+    found = packages()
     expected = {d.metadata["Name"].replace("_", "-").lower(): d.version for d in distributions()}
     assert {name: found.get(name) for name in ("pytest", "hypothesis", "fastavro")} == {
         name: expected[name] for name in ("pytest", "hypothesis", "fastavro")
@@ -103,10 +51,16 @@ def test_the_client_knows_its_own_version() -> None:
 
 
 def test_the_machine_is_described_in_text() -> None:
-    found = capture.machine()
+    found = machine(os.environ)
     assert int(found["cpu_count"]) >= 1
     assert int(found["memory_bytes"]) > 1 << 20
     assert all(isinstance(text, str) for text in found.values())
+
+
+PARTS = {
+    *("git", "command", "packages", "machine", "environment", "cwd", "platform"),
+    *("container", "job", "determinism", "sources"),
+}
 
 
 @pytest.mark.parametrize(
@@ -117,12 +71,16 @@ def test_the_machine_is_described_in_text() -> None:
         ("RUNSTREAM_CAPTURE_PACKAGES", {"packages"}),
         ("RUNSTREAM_CAPTURE_MACHINE", {"machine"}),
         ("RUNSTREAM_CAPTURE_ENV", {"environment"}),
-        ("RUNSTREAM_CAPTURE", {"git", "command", "packages", "machine", "environment", "cwd", "platform"}),
+        ("RUNSTREAM_CAPTURE_CONTAINER", {"container"}),
+        ("RUNSTREAM_CAPTURE_JOB", {"job"}),
+        ("RUNSTREAM_CAPTURE_DETERMINISM", {"determinism"}),
+        ("RUNSTREAM_CAPTURE_SOURCES", {"sources"}),
+        ("RUNSTREAM_CAPTURE", PARTS),
     ],
 )
 def test_each_part_can_be_switched_off(variable: str, missing: set[str]) -> None:
-    everything = set(capture.captured(Settings.from_env({}), os.environ))
-    without = set(capture.captured(Settings.from_env({variable: "0"}), os.environ))
+    everything = set(capture.captured(Settings.from_env({}), os.environ, code=False).fields)
+    without = set(capture.captured(Settings.from_env({variable: "0"}), os.environ, code=False).fields)
     assert everything - without == missing
 
 
