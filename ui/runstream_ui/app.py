@@ -9,7 +9,8 @@ from runstream_ui import frame, style
 from runstream_ui.errors import UiError
 from runstream_ui.logo import ICON, WORDMARK
 from runstream_ui.views import artifacts, compare, health, run, runs, sql
-from runstream_ui.widgets import empty
+from runstream_ui.widgets import dialogs, empty
+from runstream_ui.widgets.edit_note import edit_note
 
 st.set_page_config(page_title="Runstream", page_icon=ICON, layout="wide", initial_sidebar_state="collapsed")
 style.inject()
@@ -40,3 +41,5 @@ except (StorageError, UiError) as error:
     empty.failure(error)
 else:
     page.run()
+    dialogs.opened()
+    edit_note()

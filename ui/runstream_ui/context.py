@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+
+from runstream.settings import Settings
 from runstream_ui.settings import UiSettings
 
 _configured: list[UiSettings] = []
@@ -17,3 +20,8 @@ def settings() -> UiSettings:
     if not _configured:
         configure(UiSettings())
     return _configured[0]
+
+
+def producer() -> Settings:
+    """How edits are sent: the environment's settings of a producer, with the data directory of these pages."""
+    return Settings.from_env(os.environ).changed(dir=str(settings().dir.expanduser().absolute()))

@@ -123,10 +123,13 @@ def runs(
     limit: int,
     offset: int,
     best_of: tuple[str, Goal] | None = None,
+    archived: bool = False,
 ) -> tuple[RunsPage, Best | None]:
     """A page of the runs table, and with `best_of` (a column and its better end) the best of all that match."""
     server = client()
-    best = best_of and _asking.submit(queries.best, server, [project], best_of[0], goal=best_of[1], filter=where)
+    best = best_of and _asking.submit(
+        queries.best, server, [project], best_of[0], goal=best_of[1], filter=where, archived=archived
+    )
     page = queries.runs(
         server,
         [project],
@@ -136,6 +139,7 @@ def runs(
         descending=descending,
         limit=limit,
         offset=offset,
+        archived=archived,
     )
     return page, best.result() if best else None
 

@@ -3,6 +3,7 @@
 UiError
 ├── NoServer     nothing to read from was named or is running
 ├── NoSuchFile   an artifact file is not in the object store
+├── Nameless     nobody is named under whom an edit could be kept
 ├── NotReadable  a file is not what its name says, or too large to be looked at
 └── ReadOnly     these pages change nothing, by their settings
 """
@@ -51,3 +52,14 @@ class ReadOnly(UiError):
 
     def __init__(self) -> None:
         super().__init__("These pages are read-only (RUNSTREAM_UI_READ_ONLY=1): nothing was changed.")
+
+
+class Nameless(UiError):
+    """The proxy that is to name visitors named none; nothing was changed."""
+
+    def __init__(self, *, header: str) -> None:
+        super().__init__(
+            f"Nothing was changed: your visit came without the header {header}, which says who you are. Come through "
+            "the proxy, or unset RUNSTREAM_UI_ACTOR_HEADER."
+        )
+        self.header = header

@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:^=&])")
+_IMAGE = re.compile(r"!\[")
 _JS_MARKER = "--x_x--0_0--"
 
 
@@ -24,6 +25,12 @@ def in_markdown(text: object) -> str:
     """Shows as written: no emphasis, link, image, formula, colour directive, icon or emoji short code."""
     flat = " ".join(str(text).split())
     return _MARKDOWN.sub(r"\\\1", flat)
+
+
+def user_markdown(text: str) -> str:
+    """Markdown that somebody wrote, to be rendered: HTML in it is text anyway, and pictures become links, for a page
+    that is looked at must not tell another server so."""
+    return _IMAGE.sub("[image: ", text)
 
 
 def chart_script(code: str) -> str:

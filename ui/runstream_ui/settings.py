@@ -26,6 +26,15 @@ class UiSettings(BaseSettings):
         description="how browsers get artifact files out of an S3 store: direct, by addresses of the store that are "
         "good for 15 minutes, or through this process, where browsers cannot reach the store",
     )
+    ui_actor: str = Field(
+        default="", description="under whose name edits of these pages are kept; unset: user@host of the server"
+    )
+    ui_actor_header: str = Field(
+        default="",
+        description="name of the HTTP header in which a trusted proxy says who visits, such as X-Forwarded-User; a "
+        "visit without it may not edit",
+    )
+    ui_read_only: bool = Field(default=False, description="1: the pages change nothing, and say so")
     dir: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("runstream", appauthor=False)),
         description="data directory",

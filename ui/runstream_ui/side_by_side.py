@@ -7,11 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from runstream_ui.markup import in_html
-
 _CONTEXT = 3
 MAX_LINES = 3_000
-_MAX_LINE = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,29 +54,3 @@ def _equal(lines: Sequence[str], a0: int, b0: int, count: int, head: int, tail: 
         Pair("hidden", hidden=count - head - tail),
         *(same(row) for row in range(count - tail, count)),
     ]
-
-
-def as_html(rows: Sequence[Pair], *, left: str, right: str) -> str:
-    """A table of the pairs; `left` and `right` head the sides. Changes carry a sign besides their colour."""
-    body = "".join(_row(pair) for pair in rows)
-    return (
-        f'<div class="rs-diff"><table><thead><tr><th colspan="2" scope="col">{in_html(left)}</th>'
-        f'<th colspan="2" scope="col">{in_html(right)}</th></tr></thead><tbody>{body}</tbody></table></div>'
-    )
-
-
-def _row(pair: Pair) -> str:
-    if pair.how == "hidden":
-        noun = "line" if pair.hidden == 1 else "lines"
-        return f'<tr class="rs-folded"><td colspan="4">{pair.hidden:,} {noun} the same</td></tr>'
-    old, new = ("", "") if pair.how == "same" else ("rs-del", "rs-ins")
-    return f"<tr>{_side(pair.left, old, '−')}{_side(pair.right, new, '+')}</tr>"
-
-
-def _side(line: tuple[int, str] | None, mark: str, sign: str) -> str:
-    if line is None:
-        return '<td class="rs-no"></td><td class="rs-none"></td>'
-    number, text = line
-    shown = text if len(text) <= _MAX_LINE else f"{text[:_MAX_LINE]}…"
-    prefix = f'<span class="rs-sign" aria-label="{"removed" if sign == "−" else "added"}">{sign}</span>' if mark else ""
-    return f'<td class="rs-no">{number}</td><td class="{mark}">{prefix}{in_html(shown)}</td>'

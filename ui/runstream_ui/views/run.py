@@ -12,6 +12,7 @@ from runstream_ui.widgets.artifact_files import artifact_links
 from runstream_ui.widgets.environment import environment
 from runstream_ui.widgets.metric_sections import metric_sections
 from runstream_ui.widgets.param_table import param_table
+from runstream_ui.widgets.run_forms import run_actions
 from runstream_ui.widgets.run_header import run_header
 from runstream_ui.widgets.starts import starts
 from runstream_ui.widgets.table import Cell, Column, Row, table
@@ -30,7 +31,12 @@ def page() -> None:
     if header is None:
         _missing(project, asked)
         return
-    run_header(project, header.run.run_id)
+    if asked and asked != run_id:
+        urls.put("run", run_id)  # a name may be changed while the page is open
+    with st.container(horizontal=True, vertical_alignment="top", gap="small", key="run-top"):
+        with st.container(width="stretch"):
+            run_header(project, header.run.run_id)
+        run_actions(header.run)
     tabs = dict(zip(_TABS, st.tabs(_TABS, key="tab", on_change="rerun", bind="query-params"), strict=True))
     with tabs["Charts"] as tab:
         if tab.open:

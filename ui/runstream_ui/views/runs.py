@@ -19,6 +19,7 @@ from runstream_ui.views import groups
 from runstream_ui.widgets import empty
 from runstream_ui.widgets.filter_bar import filter_input, offer_completions, show_error
 from runstream_ui.widgets.metric_sections import metric_sections
+from runstream_ui.widgets.run_forms import runs_actions
 from runstream_ui.widgets.table import Cell, Chip, Column, Row, table
 
 _PAGE_SIZES = (25, 50, 100, 200)
@@ -46,6 +47,7 @@ def page() -> None:
         text = filter_input()
         by = groups.chooser(names)
         columns.chooser(names, chosen)
+        st.toggle("Archived", key="archived", bind="query-params", help="Show archived runs, too")
     offer_completions(project, text)
     if by:
         groups.groups(project, text, by, chosen)
@@ -105,7 +107,8 @@ def _answer(
 ) -> tuple[RunsPage, Best | None]:
     descending, first = sort.startswith("-"), (number - 1) * size
     best_of = (goal.text, goal.goal) if goal and goal.goal else None
-    return data.runs(project, where, tuple(chosen), sort.removeprefix("-"), descending, size, first, best_of)
+    archived = bool(st.session_state.get("archived"))
+    return data.runs(project, where, tuple(chosen), sort.removeprefix("-"), descending, size, first, best_of, archived)
 
 
 @st.fragment(key="runs-charts")
@@ -139,6 +142,7 @@ def _summary(project: str, answer: RunsPage, where: str, goal: columns.Described
 def _actions(project: str, selected: Sequence[str]) -> None:
     if not selected:
         return
+    runs_actions(data.chosen_runs(project, tuple(selected)))
     st.button("Clear selection", on_click=_select, args=([],), key="clear", type="tertiary")
     if len(selected) == 1:
         st.button(
@@ -186,8 +190,8 @@ def _row(project: str, run: RunRow, chosen: Sequence[str], missing: int) -> Row:
     elapsed = formats.elapsed_s(run.duration_s, run.created_at, run.state, now)
     cells = [
         Cell(
-            text=formats.middle_cut(run.name, 44),
-            hover=run.name,
+            text=f"{'★ ' if run.starred else ''}{formats.middle_cut(run.name, 44)}",
+            hover=f"{run.name}{' (archived)' if run.archived else ''}",
             href=urls.run_link(project, run.run_id),
             swatch=run_colour(run.run_id),
         ),

@@ -9,7 +9,7 @@ import streamlit as st
 from runstream_storage.queries import Fork, History
 from runstream_storage.queries.results import RunHeader, Writer
 from runstream_ui import data, formats, urls
-from runstream_ui.markup import in_html
+from runstream_ui.markup import in_html, user_markdown
 from runstream_ui.palette import run_colour, state_colour
 from runstream_ui.widgets import empty
 from runstream_ui.widgets.missing import missing_rows
@@ -31,15 +31,18 @@ def run_header(project: str, run_id: str) -> None:
         return
     run, history = header.run, data.history(project, run_id)
     chips = "".join(f'<span class="rs-chip">{in_html(tag)}</span>' for tag in run.tags)
-    notes = f'<p class="rs-note">{in_html(run.notes)}</p>' if run.notes else ""
+    chips += '<span class="rs-chip">archived</span>' if run.archived else ""
     st.html(
         f'<div class="rs-head"><span class="rs-swatch" style="background:{run_colour(run.run_id)}"></span>'
         f"<h1>{in_html(run.name)}</h1>"
         f'<span class="rs-state"><span class="rs-dot" style="background:{state_colour(run.state)}"></span>'
         f"{in_html(run.state)}{_how_it_ended(header)}</span>{chips}</div>"
         f"{_forks(project, history)}"
-        f'<dl class="rs-facts">{_facts(header, history, datetime.now(UTC))}</dl>{notes}'
+        f'<dl class="rs-facts">{_facts(header, history, datetime.now(UTC))}</dl>'
     )
+    if run.notes:
+        with st.container(key="run-notes"):
+            st.markdown(user_markdown(run.notes))
     missing_rows(header, data.gaps(project, (run_id,)))
 
 
