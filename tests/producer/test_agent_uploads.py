@@ -16,7 +16,7 @@ from runstream.spool_cursor import Cursor
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runstream.agent.uploads.BACKOFF_S", (0.01, 0.05))
+    monkeypatch.setattr("runstream.agent.deposits.BACKOFF_S", (0.01, 0.05))
 
 
 def agent_for(data_dir: Path, transport: MemoryTransport, objects: MemoryObjects, **arguments: Any) -> Agent:

@@ -65,7 +65,7 @@ class Spooled:
         keys = self._keys.setdefault(names, KeySet(len(self._keys) + 1, names))
         self.writer.append_row(keys, step, values.values())
 
-    def event(self, kind: str, **fields: Any) -> None:
+    def event(self, kind: str, /, **fields: Any) -> None:
         self.writer.append_event({"type": kind, "actor": "me@here", **fields})
 
     def finish(self, state: str = "finished") -> None:
@@ -81,6 +81,14 @@ class Spooled:
             listed.append({"path": path, "size": len(data)})
         described = {"artifact_type": "model", "aliases": ["best"], "metadata": "{}", "description": ""}
         self.event("ArtifactStaged", name=name, stage=f"files/{number}", files=listed, **described)
+        return stage
+
+    def media(self, name: str, data: bytes, number: int = 1, **fields: Any) -> Path:
+        stage = self.directory / "files" / f"m{number}"
+        stage.mkdir(parents=True)
+        (stage / "image.png").write_bytes(data)
+        described = {"step": number, "index": 0, "kind": "image", "mime": "image/png", "caption": "", "metadata": "{}"}
+        self.event("MediaStaged", name=name, stage=f"files/m{number}", file="image.png", **(described | fields))
         return stage
 
 

@@ -23,6 +23,8 @@ class Entry:
     rows: dict[tuple[str, ...], Counted] = field(default_factory=dict)
     """Per set of metrics, not per metric: a frame of one row may have thousands."""
     done: bool = False
+    waits: int = 1
+    """For so many things: its acknowledgement, and that of an upload where there is one."""
     sent: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Topic to the partition and offset of its message, once that is known."""
 
@@ -84,10 +86,16 @@ class Ledger:
         return self._add(Entry(end))
 
     def done(self, entry: Entry, place: Place | None = None) -> None:
-        """`entry` is acknowledged, and lies at `place` (None: nowhere that it would have to be read from)."""
-        entry.done = True
+        """`entry` is acknowledged, and lies at `place` (None: nowhere that it would have to be read from).
+
+        Of an entry that waits for several things this is one of them.
+        """
         if place is not None:
             entry.sent[place.topic] = (place.partition, place.offset)
+        entry.waits -= 1
+        if entry.waits > 0:
+            return
+        entry.done = True
         entries = self._entries
         while entries and entries[0].done:
             first = entries.popleft()

@@ -130,6 +130,7 @@ class Agent:
                 if stop.is_set() or self._stay or not any(self._openable()):
                     return
         finally:
+            await self._uploader.close()
             await self._transport.close()
 
     async def _serve(self, stop: asyncio.Event) -> None:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from runstream import events
+from runstream.agent.deposits import MAX_WAITING, Content
 from runstream.agent.ledger import Entry, Ledger
-from runstream.agent.uploads import STAGED, Uploader
+from runstream.agent.uploads import MEDIA, STAGED, Uploader, media_fields
 from runstream.errors import EventNotEncodable, MessageRefused, SpoolError, SpoolVersionError, StagedFileLost
 from runstream.frames import Frame, FrameBuilder
 from runstream.messages import Place
@@ -107,7 +108,8 @@ class Tail:
         self._control: deque[tuple[EventRecord, Entry, int]] = deque()
         self._control_bytes = 0
         self._upload: asyncio.Task[None] | None = None
-        self._stages: list[tuple[Position, Path]] = []
+        self._stages: deque[tuple[Position, Path]] = deque()
+        self._media_waiting = 0
         self._ending: Entry | None = None
         self._ending_acknowledged = False
         self._ending_place: Place | None = None
@@ -127,6 +129,8 @@ class Tail:
         """Reads once and sends what is due; about how many bytes of the spool there were. `now`: monotonic seconds."""
         self.behind = False
         if self.gone or self._control_bytes > MAX_WAITING_BYTES:
+            return 0
+        if self._media_waiting and self._uploader.deposits.waiting > MAX_WAITING:
             return 0
         if now >= self._look_at and not self.reader.closed:
             self._look_at = now + ALIVE_EVERY_S
@@ -221,8 +225,14 @@ class Tail:
     def _send_control(self) -> None:
         while self._control and self._upload is None:
             record, entry, _ = self._control[0]
-            if record.body.get("type") == STAGED:
-                self._upload = asyncio.create_task(self._send_staged(record, entry))
+            kind = record.body.get("type")
+            if kind == MEDIA and (content := self._uploader.deposits.content_of_small(self._file_of(record))):
+                self._pop_control()
+                self._send_media(record, entry, content)
+                continue
+            if kind in (STAGED, MEDIA):
+                send = self._send_staged if kind == STAGED else self._hash_and_send
+                self._upload = asyncio.create_task(send(record, entry))
                 self._upload.add_done_callback(self._uploaded)
                 return
             self._pop_control()
@@ -246,6 +256,34 @@ class Tail:
             self._send_event("ArtifactLogged", fields, record, entry)
             self._stages.append((record.end, self.directory / record.body["stage"]))
 
+    async def _hash_and_send(self, record: EventRecord, entry: Entry) -> None:
+        try:
+            content = await self._uploader.deposits.content_of(self._file_of(record))
+        except StagedFileLost as error:
+            self._put_aside(record, entry, error)
+        else:
+            self._send_media(record, entry, content)
+
+    def _send_media(self, record: EventRecord, entry: Entry, content: Content) -> None:
+        """Send what names the content, and bring the content into the store in the background."""
+        if not self._send_event("MediaLogged", media_fields(record.body, content), record, entry):
+            return
+        entry.waits = 2
+        self._stages.append((record.end, self.directory / record.body["stage"]))
+        self._media_waiting += 1
+
+        def stored(lost: StagedFileLost | None) -> None:
+            self._media_waiting -= 1
+            if lost is None:
+                self._ledger.done(entry)
+            else:
+                self._put_aside(record, entry, lost)
+
+        self._uploader.deposits.store_later(self._file_of(record), content, stored)
+
+    def _file_of(self, record: EventRecord) -> Path:
+        return Path(self.directory, record.body["stage"], record.body["file"])
+
     def _uploaded(self, task: asyncio.Task[None]) -> None:
         self._upload = None
         if task.cancelled():
@@ -256,17 +294,19 @@ class Tail:
         self._pop_control()
         self._send_control()
 
-    def _send_event(self, kind: str, fields: dict[str, Any], record: EventRecord, entry: Entry) -> None:
+    def _send_event(self, kind: str, fields: dict[str, Any], record: EventRecord, entry: Entry) -> bool:
+        """Whether it could be sent; else it is put aside."""
         event = {**self._head(record.seq, record.time_us), **_with_numbers(fields)}
         try:
             value = events.encode(kind, event)
         except EventNotEncodable as error:
             self._put_aside(record, entry, error)
-            return
+            return False
         if kind == "RunFinished":
             self._ending = entry
         self.events += 1
         self._deliver("control", value, entry)
+        return True
 
     def _put_aside(self, record: EventRecord, entry: Entry, error: Exception) -> None:
         kept_at = self._refused_dir / f"{record.time_us}-{self.directory.name}-{record.seq}.json"
@@ -409,7 +449,7 @@ class Tail:
         # Many metrics make a large cursor: saving may take a twentieth of the time.
         self._save_at = now + min(SAVE_AT_LEAST_EVERY_S, max(SAVE_EVERY_S, 20 * (time.monotonic() - began)))
         while self._stages and self._stages[0][0] <= position:
-            shutil.rmtree(self._stages.pop(0)[1], ignore_errors=True)
+            shutil.rmtree(self._stages.popleft()[1], ignore_errors=True)
 
     async def close(self) -> None:
         """Lets go of the spool; uploads under way begin again with the next agent."""

@@ -7,34 +7,48 @@ import contextlib
 import hashlib
 import logging
 import mimetypes
-import random
 from pathlib import Path
 from typing import Any
 
 from runstream import staging
-from runstream.errors import StagedFileLost
-from runstream.objects import StoreOpenedLater, Uploads, object_key
+from runstream.agent.deposits import Content, Deposits
+from runstream.objects import StoreOpenedLater, Uploads
 from runstream.references import look_up, manifest_sha256
 
 log = logging.getLogger("runstream.agent")
 STAGED = "ArtifactStaged"
 RETENTION = ("tags", "expires_us", "score", "keep_best", "keep_goal")
+MEDIA = "MediaStaged"
+MEDIA_FIELDS = ("actor", "name", "step", "index", "kind", "mime", "caption", "metadata")
 AT_ONCE = 4
-BACKOFF_S = (0.5, 30.0)
-_READ_BYTES = 1 << 20
+FILES_AT_ONCE = 64
+NOTE_AGAIN_S = 30.0
 
 
 class Uploader:
-    """Brings the files of `ArtifactStaged` records into the object store, a few artifacts at a time.
+    """Brings the files of `ArtifactStaged` and `MediaStaged` records into the object store, a few artifacts at a time.
 
     Tries for ever: an object store that is down for a day delays artifacts by a day, and nothing else.
     """
 
     def __init__(self, objects: Uploads) -> None:
-        self.uploaded_files = 0
-        self.uploaded_bytes = 0
+        self.deposits = Deposits(objects)
         self._objects = objects
         self._turns = asyncio.Semaphore(AT_ONCE)
+
+    @property
+    def uploaded_files(self) -> int:
+        """Files that the store did not have."""
+        return self.deposits.sent_files
+
+    @property
+    def uploaded_bytes(self) -> int:
+        """Of these."""
+        return self.deposits.sent_bytes
+
+    async def close(self) -> None:
+        """Let go of what is under way."""
+        await self.deposits.close()
 
     async def upload(self, directory: Path, staged: dict[str, Any]) -> dict[str, Any]:
         """The fields of the `ArtifactLogged` event for `staged`, once all its files are in the store.
@@ -44,7 +58,10 @@ class Uploader:
         stage = staged["stage"]
         async with self._turns:
             kept, references = staging.files_of(directory, staged)
-            files = [await self._file(directory / stage, file["path"]) for file in kept]
+            files: list[dict[str, Any]] = []
+            for at in range(0, len(kept), FILES_AT_ONCE):
+                some = [self._file(directory / stage, file["path"]) for file in kept[at : at + FILES_AT_ONCE]]
+                files += await asyncio.gather(*some)
             looked_up: list[dict[str, Any]] = staging.known_of(directory, stage).get("references") or []
             if references and not looked_up:
                 looked_up = await asyncio.to_thread(self._references, references)
@@ -70,8 +87,8 @@ class Uploader:
             try:
                 staging.note_known(directory, stage, known)
             except OSError as error:
-                log.warning("%s cannot be noted: %s; again in %.0f s", directory / stage, error, BACKOFF_S[1])
-                await asyncio.sleep(BACKOFF_S[1])
+                log.warning("%s cannot be noted: %s; again in %.0f s", directory / stage, error, NOTE_AGAIN_S)
+                await asyncio.sleep(NOTE_AGAIN_S)
             else:
                 return
 
@@ -88,38 +105,13 @@ class Uploader:
         ]
 
     async def _file(self, stage: Path, name: str) -> dict[str, Any]:
-        path = stage / name
-        failures = 0
-        while True:
-            try:
-                sha256, size = await asyncio.to_thread(_hash, path)
-                if await asyncio.to_thread(self._put, path, sha256):
-                    self.uploaded_files += 1
-                    self.uploaded_bytes += size
-            except Exception as error:
-                if not path.is_file():
-                    raise StagedFileLost(path=path) from error
-                failures += 1
-                wait = min(BACKOFF_S[1], BACKOFF_S[0] * 2 ** min(failures - 1, 10)) * random.uniform(0.5, 1)  # noqa: S311
-                log.warning(
-                    "upload path=%s attempt=%d error=%r; again in %.1f s",
-                    path,
-                    failures,
-                    error,
-                    wait,
-                    exc_info=failures == 1,
-                )
-                await asyncio.sleep(wait)
-            else:
-                return {"path": name, "sha256": sha256, "size": size, "mime": _mime(name)}
+        content = await self.deposits.deposit(stage / name)
+        return {"path": name, **content._asdict(), "mime": _mime(name)}
 
-    def _put(self, path: Path, sha256: str) -> bool:
-        """Whether the store did not have it."""
-        key = object_key(sha256)
-        if self._objects.exists(key):
-            return False
-        self._objects.put_file(key, path, sha256)
-        return True
+
+def media_fields(staged: dict[str, Any], content: Content) -> dict[str, Any]:
+    """Of the `MediaLogged` event for a MediaStaged whose file has this content."""
+    return {**{field: staged[field] for field in MEDIA_FIELDS if field in staged}, **content._asdict()}
 
 
 def manifest_digest(files: list[dict[str, Any]]) -> str:
@@ -130,13 +122,3 @@ def manifest_digest(files: list[dict[str, Any]]) -> str:
 
 def _mime(name: str) -> str:
     return mimetypes.guess_type(name)[0] or "application/octet-stream"
-
-
-def _hash(path: Path) -> tuple[str, int]:
-    digest = hashlib.sha256()
-    size = 0
-    with path.open("rb") as file:
-        while piece := file.read(_READ_BYTES):
-            digest.update(piece)
-            size += len(piece)
-    return digest.hexdigest(), size

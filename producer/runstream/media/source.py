@@ -58,4 +58,4 @@ def head_of(content: bytes | Path) -> bytes:
 
 def extension_of(value: object) -> str:
     """Of a path, `.png` or such in lower case; else empty."""
-    return os.path.splitext(os.fspath(value))[1].lower() if isinstance(value, str | os.PathLike) else ""  # type: ignore[type-var]  # noqa: PTH122
+    return os.path.splitext(os.fspath(value))[1].lower() if isinstance(value, str | os.PathLike) else ""  # noqa: PTH122

@@ -61,7 +61,7 @@ def read(lines: Iterable[bytes | str], limit: int | None = None) -> tuple[list[C
             raise NotATable(f"{header['runstream']} of version {header['version']}, not a table of {VERSION}")
         columns = [Column(column["name"], column["type"]) for column in header["columns"]]
         readers = [_READERS.get(column.type) for column in columns]
-        rows = []
+        rows: list[list[Any]] = []
         for line in source:
             if limit is not None and len(rows) >= limit:
                 break
