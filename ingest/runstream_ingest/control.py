@@ -103,8 +103,7 @@ def _artifact_logged(h: Header, e: Mapping[str, Any]) -> Iterator[TableRow]:
         yield "artifact_aliases", (h.project, name, label(alias, "an alias"), digest, h.actor, h.edit_ver, 0)
     # The row of `artifacts` that was first stays; what is said anew with the same content is an edit of it.
     said = [(f"tag:{label(tag, 'a tag')}", "", 0) for tag in dict.fromkeys(e["tags"])]
-    said += [("expires_us", str(expires_us), 0)] if expires_us else []
-    said += [("deleted", "", 1)]
+    said += [("expires_us", str(expires_us), 0), ("deleted", "", 1)]
     for key, value, gone in said:
         yield "artifact_attrs", (h.project, name, digest, key, value, h.actor, h.edit_ver, gone)
 

@@ -6,6 +6,7 @@ RunstreamError
 ├── RunExistsError     resume="never" and the run is there
 ├── RunNotFoundError   resume="must", or a fork, and the run is not there
 ├── ArtifactError      use_artifact(...).download() could not do it
+├── ModelNotFound      no such model or version in the registry
 ├── EditRefused        a name, alias, stage or value that cannot be used
 ├── EditNotWritten     an edit for which there was no room
 ├── PointsDropped      told to on_error callbacks, never raised
@@ -75,6 +76,21 @@ class RunNotFoundError(RunstreamError):
 
 class ArtifactError(RunstreamError):
     """An artifact could not be found or fetched; no file was written under its final name."""
+
+
+class ModelNotFound(RunstreamError):
+    """There is no such model, or no such version of it, in the project."""
+
+    def __init__(self, model: str, project: str, *, no_database: bool = False) -> None:
+        if no_database:
+            text = "Models cannot be looked up: no database. Set RUNSTREAM_CLICKHOUSE, or start `runstream up`."
+        else:
+            text = (
+                f"There is no model {model!r} in project {project!r}. `runstream models ls` lists them; write "
+                "name:v2, name:alias or name@stage for one version."
+            )
+        super().__init__(text)
+        self.model = model
 
 
 class EditRefused(RunstreamError, ValueError):

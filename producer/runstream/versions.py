@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 LOOKUP_S = 30.0
 LATEST = "latest"
 _VERSION = """
-SELECT version, digest, type, size, metadata, description, aliases, [] AS tags, toString(run_id) AS run_id, run_name,
-       toUnixTimestamp64Micro(created_at) AS created_us,
+SELECT version, digest, type, size, metadata, description, aliases, tags, deleted,
+       toString(run_id) AS run_id, run_name, toUnixTimestamp64Micro(created_at) AS created_us,
        arrayMap(f -> (f.path, f.sha256, f.size, f.mime, f.ref), files) AS listed
 FROM v_artifacts
 WHERE project = {project:String} AND name = {name:String}
   AND (version = {version:String} OR digest = {version:String} OR has(aliases, {version:String})
        OR (length({version:String}) >= 8 AND startsWith(digest, {version:String})))
-ORDER BY version = {version:String} DESC, has(aliases, {version:String}) DESC, created_us DESC
+ORDER BY deleted, version = {version:String} DESC, has(aliases, {version:String}) DESC, created_us DESC
 LIMIT 1
 """
 _RUNS = """
@@ -132,8 +132,11 @@ class ArtifactVersion:
         """The runs that used it, in order of time."""
         return self._runs("in")
 
-    def resolve(self, timeout_s: float = LOOKUP_S) -> dict[str, Any]:
-        """Find the version. Raises LookupFailed (no answer) and ArtifactError (no such artifact or no database)."""
+    def resolve(self, timeout_s: float = LOOKUP_S, *, deleted: bool = False) -> dict[str, Any]:
+        """Find the version, with `deleted` also one that was deleted.
+
+        Raises LookupFailed (no answer) and ArtifactError (no such artifact, or no database).
+        """
         if self._found is None:
             rows = self._ask(_VERSION, {"version": self.asked}, timeout_s)
             if not rows:
@@ -141,6 +144,8 @@ class ArtifactVersion:
                     f"There is no artifact {self.name}:{self.asked} in project {self.project!r}. "
                     "A version just logged is visible once the agent has uploaded it."
                 )
+            if rows[0]["deleted"] and not deleted:
+                raise ArtifactError(f"{self.name}:{self.asked} was deleted; restore() brings it back while it can.")
             self._found = rows[0]
             if self._resolved is not None:
                 self._resolved(str(self._found["digest"]))
@@ -227,6 +232,16 @@ class ArtifactVersion:
         return self._edit("delete", [reason])
 
     def restore(self) -> Edited:
+        """Take a deletion back. Raises ArtifactError when a file of it is gone from the object store already."""
+        from runstream.objects import object_key
+
+        self.resolve(deleted=True)
+        store = self._store()
+        for file in self.files:
+            if not file.ref and not store.exists(object_key(file.sha256)):
+                raise ArtifactError(
+                    f"{self.name}:{self.version} cannot be restored: {file.path} is gone from the object store."
+                )
         return self._edit("restore", [""])
 
     # -- inside

@@ -159,6 +159,7 @@ def version(files: dict[str, tuple[str, int]]) -> dict[str, Any]:
         "description": "",
         "aliases": ["best"],
         "tags": [],
+        "deleted": 0,
         "run_id": "0" * 32,
         "run_name": "",
         "created_us": 1,

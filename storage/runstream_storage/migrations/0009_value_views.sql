@@ -320,7 +320,7 @@ FROM
 (
     SELECT l.project AS project, l.run_id AS run_id, 'artifact' AS kind, toString(l.role) AS role, l.digest AS digest, l.ts_us AS ts_us,
            concat(l.name, ':', if(a.place > 0, concat('v', toString(a.place - 1)), l.version)) AS label
-    FROM (SELECT * FROM artifact_links FINAL) AS l
+    FROM (SELECT * FROM artifact_links FINAL WHERE run_id != toUUID('00000000-0000-0000-0000-000000000000')) AS l
     LEFT ANY JOIN (SELECT project, name, digest, place FROM artifact_states) AS a
         ON a.project = l.project AND a.name = l.name AND a.digest = l.digest
     UNION ALL
