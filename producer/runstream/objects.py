@@ -31,8 +31,9 @@ class ObjectStat:
 class Uploads(Protocol):
     """The part of an object store that the agent needs."""
 
-    def exists(self, key: str) -> bool:
-        """Whether the whole object is there."""
+    def renew(self, key: str) -> bool:
+        """Whether the whole object is there; then it counts as new, so that no collection removes it before the event
+        that names it is in the database."""
 
     def put_file(self, key: str, path: Path, sha256: str) -> None:
         """Stores the file at `path` under `key`; all of it or nothing. `sha256`: hex, checked against what was read."""
@@ -40,6 +41,9 @@ class Uploads(Protocol):
 
 class ObjectStore(Uploads, Protocol):
     """Blocking calls, safe from several threads at once. A missing key raises FileNotFoundError."""
+
+    def exists(self, key: str) -> bool:
+        """Whether the whole object is there."""
 
     def put_bytes(self, key: str, data: bytes) -> None: ...
 
@@ -70,6 +74,10 @@ class ReadsOtherBuckets(Protocol):
 
     def open_in(self, bucket: str, name: str) -> BinaryIO:
         """A readable stream; the caller closes it."""
+
+
+RENEW_AFTER_S = 3600
+"""An object that is younger counts as new anyway."""
 
 
 def object_key(sha256: str) -> str:
@@ -110,8 +118,8 @@ class StoreOpenedLater:
         """The store itself. Raises as `open_store`."""
         return self._opened()
 
-    def exists(self, key: str) -> bool:
-        return self._opened().exists(key)
+    def renew(self, key: str) -> bool:
+        return self._opened().renew(key)
 
     def put_file(self, key: str, path: Path, sha256: str) -> None:
         self._opened().put_file(key, path, sha256)

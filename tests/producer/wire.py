@@ -166,7 +166,7 @@ class MemoryObjects:
         self.down = False
         self.puts = 0
 
-    def exists(self, key: str) -> bool:
+    def renew(self, key: str) -> bool:
         if self.down:
             raise ConnectionError("the store is down")
         return key in self.objects

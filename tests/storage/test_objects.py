@@ -90,6 +90,26 @@ def test_bytes_under_a_content_key_must_be_that_content(store: ObjectStore) -> N
     assert store.exists(object_key(sha256(b"a")))
 
 
+def test_an_object_that_is_wanted_again_counts_as_new(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runstream_storage.objects.s3.RENEW_AFTER_S", -3600)
+    assert not store.renew("k")
+    store.put_bytes("k", b"data")
+    before = store.stat("k").modified_us
+    deadline = time.monotonic() + 60
+    while store.stat("k").modified_us == before and time.monotonic() < deadline:
+        assert store.renew("k")
+        time.sleep(0.1)  # stores tell times in seconds
+    assert store.stat("k").modified_us > before
+    with store.open("k") as stream:
+        assert stream.read() == b"data"
+
+
+def test_a_part_of_an_object_can_be_read(store: ObjectStore) -> None:
+    store.put_bytes("k", b"0123456789")
+    with store.open("k", 7) as stream:
+        assert stream.read() == b"789"
+
+
 def test_putting_the_same_again_changes_nothing(store: ObjectStore, file: Callable[[bytes], Path]) -> None:
     for _ in range(2):
         store.put_file("k", file(b"data"), sha256(b"data"))

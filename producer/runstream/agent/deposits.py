@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 import random
+import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from runstream.errors import StagedFileLost
-from runstream.objects import Uploads, object_key
+from runstream.objects import RENEW_AFTER_S, Uploads, object_key
 
 log = logging.getLogger("runstream.agent")
 T = TypeVar("T")
@@ -25,7 +26,9 @@ READ_BYTES = 1 << 20
 SMALL_BYTES = 128 << 10
 """Hashed at once (0.1 ms) where a thread would take as long."""
 REMEMBERED = 50_000
-"""Contents known to be in the store."""
+"""Contents known to be in the store,"""
+REMEMBERED_S = RENEW_AFTER_S
+"""and for how long: a collection may have removed one that nothing named."""
 MAX_WAITING = 100_000
 """Files that wait to be sent, about 100 MB of memory; then the writers that have some of them are not read on."""
 
@@ -55,7 +58,8 @@ class Deposits:
         self._hashing = asyncio.Semaphore(HASH_AT_ONCE)
         self._sending = asyncio.Semaphore(SEND_AT_ONCE)
         self._threads = ThreadPoolExecutor(HASH_AT_ONCE + SEND_AT_ONCE, "runstream-upload")
-        self._stored: OrderedDict[str, None] = OrderedDict()
+        self._stored: OrderedDict[str, float] = OrderedDict()
+        """Content to the monotonic time when it was seen in the store."""
         self._under_way: dict[str, asyncio.Future[None]] = {}
         self._waiting: deque[_Waiting] = deque()
         self._workers: set[asyncio.Task[None]] = set()
@@ -145,8 +149,7 @@ class Deposits:
         sha256 = content.sha256
         while (other := self._under_way.get(sha256)) is not None:
             await asyncio.wait([other])
-        if sha256 in self._stored:
-            self._stored.move_to_end(sha256)
+        if time.monotonic() - self._stored.get(sha256, -REMEMBERED_S) < REMEMBERED_S:
             return
         mine = self._under_way[sha256] = asyncio.get_running_loop().create_future()
         try:
@@ -155,7 +158,8 @@ class Deposits:
         finally:
             del self._under_way[sha256]
             mine.set_result(None)
-        self._stored[sha256] = None
+        self._stored[sha256] = time.monotonic()
+        self._stored.move_to_end(sha256)
         if len(self._stored) > REMEMBERED:
             self._stored.popitem(last=False)
         if is_new:
@@ -168,7 +172,7 @@ class Deposits:
     def _put(self, path: Path, sha256: str) -> bool:
         """Whether the store did not have it."""
         key = object_key(sha256)
-        if self._objects.exists(key):
+        if self._objects.renew(key):
             return False
         self._objects.put_file(key, path, sha256)
         return True

@@ -79,6 +79,14 @@ class DirectoryStore:
     def exists(self, key: str) -> bool:
         return self._path(key).is_file()
 
+    def renew(self, key: str) -> bool:
+        """Whether the object is there; its time becomes now."""
+        try:
+            os.utime(self._path(key))
+        except FileNotFoundError:
+            return False
+        return True
+
     def url(self, key: str, expires_s: int, *, content_type: str = "", disposition: str = "") -> str:
         """The file's address, which does not expire; for programs on this machine."""
         return self._path(key).as_uri()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,16 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
-from runstream.objects import ObjectStat
+from runstream.objects import RENEW_AFTER_S, ObjectStat
 from runstream_storage.errors import ObjectError, ObjectNotFound, ObjectStoreRefused, ObjectStoreUnavailable
 from runstream_storage.objects.keys import CheckedReader, check_key, check_prefix, copy_checked, promised_sha256
+from runstream_storage.objects.multipart import PART_BYTES, Closing, Gone, Parts, part_size
 
 if TYPE_CHECKING:
     from minio import Minio
 
 CHUNK_BYTES = 1 << 20
-PART_BYTES = 16 << 20  # files above go up in parts of this size; S3 takes at most 10,000
-MAX_PARTS = 10_000
 MAX_EXPIRY_S = 7 * 24 * 3600
 MISSING = {"NoSuchKey", "NoSuchBucket", "NoSuchObject", "ResourceNotFound"}
 TRANSIENT = {"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "XMinioServerNotInitialized"}
@@ -56,22 +56,38 @@ class S3Store:
             ),
         )
 
+        self._parts = Parts(self._client, self.bucket)
+
     def __repr__(self) -> str:
         return f"S3Store({self.address!r})"
 
     def put_file(self, key: str, path: Path, sha256: str) -> None:
-        """Store a copy of `path`, large files in parts.
+        """Store a copy of `path`, large files in parts, several at a time.
 
-        Raises ChecksumMismatch, keeping nothing, unless what was read has this sha256.
+        Parts that an earlier, unfinished upload of the same bytes has left in the store are not sent again. Raises
+        ChecksumMismatch, keeping nothing, unless what was read has this sha256.
         """
         check_key(key)
 
         def upload() -> None:
-            with path.open("rb") as source:
+            with path.open("rb", buffering=0) as source:
                 size = os.fstat(source.fileno()).st_size
-                self._put(key, CheckedReader(source, key=key, size=size, expected=sha256), size)
+                if size <= PART_BYTES:
+                    self._put(key, CheckedReader(source, key=key, size=size, expected=sha256), size)
+                else:
+                    with self._translated(key):
+                        self._parts.put(key, source, size, sha256)
 
         self._with_bucket(key, upload)
+
+    @property
+    def sent_part_bytes(self) -> int:
+        """Bytes of parts of large files that arrived, of this store since it was opened."""
+        return self._parts.sent_bytes
+
+    def close(self) -> None:
+        """Make uploads of large files under way fail at their next part, as ObjectStoreUnavailable."""
+        self._parts.close()
 
     def put_bytes(self, key: str, data: bytes) -> None:
         """Store `data`; under a content-addressed key it must have the key's sha256."""
@@ -124,6 +140,19 @@ class S3Store:
             return False
         return True
 
+    def renew(self, key: str) -> bool:
+        """Whether the object is there; one of more than an hour is copied onto itself, inside the store."""
+        from minio.commonconfig import REPLACE, CopySource
+
+        try:
+            if time.time() - self.stat(key).modified_us / 1e6 > RENEW_AFTER_S:
+                with self._translated(key):
+                    source = CopySource(self.bucket, key)
+                    self._client.copy_object(self.bucket, key, source, metadata_directive=REPLACE)
+        except ObjectNotFound:
+            return False
+        return True
+
     def url(self, key: str, expires_s: int, *, content_type: str = "", disposition: str = "") -> str:
         """An address that serves this object for `expires_s` seconds: at least 1, at most 7 days. The headers of its
         answer are part of what is signed."""
@@ -165,7 +194,7 @@ class S3Store:
             return
 
     def _put(self, key: str, source: CheckedReader, size: int) -> None:
-        part = max(PART_BYTES, -(-size // MAX_PARTS))
+        part = part_size(size)
         with self._translated(key):
             data: Any = source  # all that put_object calls is read()
             self._client.put_object(bucket_name=self.bucket, object_name=key, data=data, length=size, part_size=part)
@@ -196,6 +225,9 @@ class S3Store:
             raise ObjectStoreRefused(store=self.address, code=code, reason=str(error.message)) from error
         except ServerError as error:
             raise ObjectStoreUnavailable(store=self.address, reason=str(error)[:200]) from error
+        except (Closing, Gone) as error:
+            reason = "it is being closed" if isinstance(error, Closing) else "the upload was given up by somebody else"
+            raise ObjectStoreUnavailable(store=self.address, reason=reason) from error
         except urllib3.exceptions.HTTPError as error:
             raise ObjectStoreUnavailable(store=self.address, reason=type(error).__name__) from error
 
