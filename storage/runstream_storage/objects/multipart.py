@@ -1,0 +1,263 @@
+"""Large files to S3 in parts: several at a time, and an upload that somebody left unfinished is gone on with."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+
+from runstream_storage.errors import ChecksumMismatch
+
+if TYPE_CHECKING:
+    from minio import Minio
+
+PART_BYTES = 8 << 20
+"""Files above go up in parts of this size; of larger ones where there would be more than MAX_PARTS."""
+MAX_PARTS = 10_000
+PARTS_AT_ONCE = 4
+MAX_MEMORY_BYTES = 6 * PART_BYTES
+"""Of parts that are read and not sent, of all files together; a single larger part may be beyond it."""
+STALE_S = 7 * 24 * 3600
+"""An unfinished upload that began so long ago is given up; its parts cost what objects cost."""
+TRIES = 3
+
+
+class Gone(Exception):
+    """The upload is not there any more: finished or given up by somebody else."""
+
+
+class Parts:
+    """Uploads of one bucket. Parts of all of them share PARTS_AT_ONCE connections and MAX_MEMORY_BYTES.
+
+    Safe from several threads, and from several processes with the same content: they then share an upload. Raises what
+    the client raises.
+    """
+
+    def __init__(self, client: Minio, bucket: str) -> None:
+        self._client: Any = client
+        self._bucket = bucket
+        self._threads = ThreadPoolExecutor(PARTS_AT_ONCE, "runstream-part")
+        self._memory = _Budget(MAX_MEMORY_BYTES)
+        self._closing = threading.Event()
+        self._looked_for_stale = False
+        self._counting = threading.Lock()
+        self.sent_bytes = 0
+        """Of parts that arrived."""
+
+    def put(self, key: str, source: BinaryIO, size: int, expected: str) -> None:
+        """Store the `size` bytes of `source`, which must have the sha256 `expected` (empty: any).
+
+        Raises ChecksumMismatch, and then gives the upload up; after any other error its parts stay for the next try.
+        """
+        self._give_up_stale()
+        for left in reversed(range(TRIES)):
+            try:
+                upload, have = self._begin(key)
+                self._send(key, source, size, expected, upload, have)
+            except Gone:
+                if self._is_there(key, size):
+                    return
+                if not left:
+                    raise
+            else:
+                return
+
+    def close(self) -> None:
+        """Make uploads under way fail at their next part."""
+        self._closing.set()
+
+    def _begin(self, key: str) -> tuple[str, dict[int, tuple[str, int]]]:
+        """The upload to go on with, and ETag and size of the parts that it has."""
+        found = self._client._list_multipart_uploads(self._bucket, prefix=key, max_uploads=1000)
+        mine = [one for one in found.uploads if one.object_name == key and one.upload_id]
+        if not mine:
+            return self._client._create_multipart_upload(self._bucket, key, {}), {}
+        newest = max(mine, key=lambda one: (_age_s(one) * -1, one.upload_id))
+        have: dict[int, tuple[str, int]] = {}
+        marker = None
+        with _gone():
+            while True:
+                listed = self._client._list_parts(self._bucket, key, newest.upload_id, part_number_marker=marker)
+                have.update({part.part_number: (part.etag, part.size or -1) for part in listed.parts})
+                marker = listed.next_part_number_marker
+                if not listed.is_truncated or not marker:
+                    return newest.upload_id, have
+
+    def _send(
+        self, key: str, source: BinaryIO, size: int, expected: str, upload: str, have: dict[int, tuple[str, int]]
+    ) -> None:
+        from minio.datatypes import Part
+
+        etags: dict[int, str] = {}
+        running: dict[Future[str], int] = {}
+        try:
+            found = self._read_and_send(key, source, size, upload, have, etags, running)
+            if expected and found != expected.lower():
+                _mismatch(key, expected, found)
+            _collect(running, etags, wait_for_all=True)
+        except BaseException as error:
+            for future in running:
+                future.cancel()
+            wait(running)
+            if isinstance(error, ChecksumMismatch):
+                with suppress(Exception):
+                    self._client._abort_multipart_upload(self._bucket, key, upload)
+            raise
+        parts = [Part(number, etags[number]) for number in sorted(etags)]
+        with _gone():
+            self._client._complete_multipart_upload(self._bucket, key, upload, parts)
+
+    def _read_and_send(
+        self,
+        key: str,
+        source: BinaryIO,
+        size: int,
+        upload: str,
+        have: dict[int, tuple[str, int]],
+        etags: dict[int, str],
+        running: dict[Future[str], int],
+    ) -> str:
+        """Read all parts and have those sent that are not there; the sha256 of what was read."""
+        digest = hashlib.sha256()
+        part_bytes = part_size(size)
+        source.seek(0)
+        for number, start in enumerate(range(0, size, part_bytes), 1):
+            wanted = min(part_bytes, size - start)
+            self._memory.take(wanted, self._closing)
+            future = None
+            try:
+                data = _read_exactly(source, wanted, key)
+                etag, there = have.get(number, ("", -1))
+                if there == wanted and etag == _md5(data):
+                    etags[number] = etag
+                else:
+                    future = self._threads.submit(self._send_part, key, data, upload, number)
+            finally:
+                if future is None:
+                    self._memory.give(wanted)
+            if future is not None:
+                future.add_done_callback(partial(self._give_back, wanted))
+                running[future] = number
+            digest.update(data)  # while it is on its way
+            del data
+            _collect(running, etags, wait_for_all=False)
+        if source.read(1):
+            _mismatch(key, "", "a file that grew while it was read")
+        return digest.hexdigest()
+
+    def _give_back(self, size: int, _: object) -> None:
+        self._memory.give(size)
+
+    def _send_part(self, key: str, data: bytes, upload: str, number: int) -> str:
+        if self._closing.is_set():
+            raise Closing
+        with _gone():
+            etag: str = self._client._upload_part(self._bucket, key, data, None, upload, number)
+        with self._counting:
+            self.sent_bytes += len(data)
+        return etag
+
+    def _is_there(self, key: str, size: int) -> bool:
+        from minio.error import S3Error
+
+        try:
+            found = self._client.stat_object(bucket_name=self._bucket, object_name=key)
+        except S3Error:
+            return False
+        return bool(found.size == size)
+
+    def _give_up_stale(self) -> None:
+        """Once a process. Where the rights do not suffice, the bucket's own rules have to do it."""
+        if self._looked_for_stale:
+            return
+        self._looked_for_stale = True
+        with suppress(Exception):
+            self.give_up_older_than(STALE_S)
+
+    def give_up_older_than(self, age_s: float) -> int:
+        """Abort the unfinished uploads that began before; how many. MinIO lists none of them: it does it itself."""
+        found = self._client._list_multipart_uploads(self._bucket, prefix="sha256/", max_uploads=1000)
+        stale = [one for one in found.uploads if one.upload_id and _age_s(one) > age_s]
+        for one in stale:
+            with suppress(Exception):
+                self._client._abort_multipart_upload(self._bucket, one.object_name, one.upload_id)
+        return len(stale)
+
+
+class Closing(Exception):
+    """The store is being closed."""
+
+
+def part_size(size: int) -> int:
+    """Bytes of a part of a file of `size` bytes, always the same for it; whole MiB."""
+    needed = -(-size // MAX_PARTS)
+    return max(PART_BYTES, -(-needed // (1 << 20)) << 20)
+
+
+class _Budget:
+    """So many bytes; who wants more waits until others give some back. One that wants more than all waits for all."""
+
+    def __init__(self, size: int) -> None:
+        self._size = self._left = size
+        self._changed = threading.Condition()
+
+    def take(self, wanted: int, closing: threading.Event) -> None:
+        with self._changed:
+            while self._left < min(wanted, self._size):
+                if closing.is_set():
+                    raise Closing
+                self._changed.wait(0.5)
+            self._left -= wanted
+
+    def give(self, size: int) -> None:
+        with self._changed:
+            self._left += size
+            self._changed.notify_all()
+
+
+def _read_exactly(source: BinaryIO, wanted: int, key: str) -> bytes:
+    data = source.read(wanted)
+    while len(data) < wanted:  # rare: a file that is read without a buffer
+        more = source.read(wanted - len(data))
+        if not more:
+            _mismatch(key, "", f"the file, cut {wanted - len(data)} bytes short")
+        data += more
+    return data
+
+
+def _mismatch(key: str, expected: str, found: str) -> NoReturn:
+    raise ChecksumMismatch(key=key, expected=expected.lower(), found=found)
+
+
+def _collect(running: dict[Future[str], int], etags: dict[int, str], *, wait_for_all: bool) -> None:
+    """Take the answers that are there; raises that of a part that failed."""
+    done = wait(running, return_when=FIRST_EXCEPTION).done if wait_for_all else {one for one in running if one.done()}
+    for future in done:
+        etags[running[future]] = future.result()
+        del running[future]
+
+
+@contextmanager
+def _gone() -> Iterator[None]:
+    from minio.error import S3Error
+
+    try:
+        yield
+    except S3Error as error:
+        if error.code in ("NoSuchUpload", "InvalidPart"):
+            raise Gone from error
+        raise
+
+
+def _age_s(upload: Any) -> float:
+    began = upload.initiated_time
+    return (datetime.now(UTC) - began).total_seconds() if began is not None else 0.0
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
