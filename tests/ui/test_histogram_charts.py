@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runstream_ui.histogram_charts import Histogram, heat_map_options, on_one_grid, ridge_options
+from runstream_ui.histogram_charts import Doubles, heat_map_options, on_one_grid, ridge_options
+
+
+@dataclass(frozen=True)
+class Histogram:
+    step: int
+    edges: Doubles
+    counts: Doubles
+    n_nan: int = 0
+    n_inf: int = 0
 
 
 def _normal(step: int, width: float = 1.0, n: int = 1000) -> Histogram:
@@ -60,6 +70,12 @@ def test_a_chart_is_no_larger_than_what_pixels_need() -> None:
     grid = on_one_grid([_normal(step, 1 + step / 3000) for step in range(3000)], bins=56, steps=110)
     assert len(heat_map_options("grad", grid)["series"][0]["data"]) <= 56 * 110
     assert len(json.dumps(heat_map_options("grad", grid))) < 200_000
+
+
+def test_histograms_of_several_ranks_at_a_step_are_added_up() -> None:
+    grid = on_one_grid([_normal(5), _normal(5), _normal(7)], bins=20, steps=10)
+    assert grid.steps == (5, 7)
+    assert grid.counts.sum(axis=1) == pytest.approx([2000, 1000])
 
 
 def test_ridges_overlap_with_the_newest_in_front() -> None:

@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from runstream_ui.bands import Band
 
 XAxis = Literal["step", "time", "relative"]
+Unit = Literal["", "bytes", "percent"]
 Doubles = npt.NDArray[np.float64]
 
 # The chart library's theme knows value axes only; these stand out enough from the light and the dark page.
 LABEL = "#7c8793"
 AXIS = "rgba(124, 135, 147, 0.55)"
 GRID = "rgba(124, 135, 147, 0.22)"
+MOMENT = "#d98a02"
 
 _TICKS_S = (
     *(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1_200, 1_800),
@@ -39,6 +41,7 @@ ZOOM_EVENTS = {
     "rendered": script("arm_zoom"),
     "datazoom": script("zoomed"),
     "zr:dblclick": script("reset_zoom"),
+    "zr:click": script("clicked"),
 }
 
 
@@ -68,7 +71,7 @@ class Curve:
 @dataclass(frozen=True)
 class Panel:
     """What a chart shows besides its curves: `styles` and `labels` by run id, the labels all different. `against` is
-    the metric whose values go across instead of `x_axis`."""
+    the metric whose values go across instead of `x_axis`. `moment` is an x that a vertical line marks."""
 
     title: str
     x_axis: XAxis = "step"
@@ -78,6 +81,8 @@ class Panel:
     window: tuple[float, float] | None = None
     styles: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    unit: Unit = ""
+    moment: float | None = None
 
     @property
     def across(self) -> str:
@@ -131,10 +136,10 @@ def line_options(panel: Panel, curves: Sequence[Curve], bands: Sequence[Band] = 
                 "axisPointer": {"type": "line", "animation": False},
                 "transitionDuration": 0,
             },
-            "series": series + marks,
+            "series": [*series, *marks, *_moment_series(panel)],
         }
     )
-    options["yAxis"][0]["axisLabel"]["formatter"] = chart_script(script("axis_number"))
+    options["yAxis"][0]["axisLabel"]["formatter"] = chart_script(script(panel.unit or "axis_number"))
     options["tooltip"]["formatter"] = chart_script(_tooltip(panel))
     options["tooltip"]["position"] = chart_script(script("place_tooltip"))
     if panel.x_axis == "relative":
@@ -261,6 +266,27 @@ def _mark_series(panel: Panel, curve: Curve) -> dict[str, Any]:
     }
 
 
+def _moment_series(panel: Panel) -> list[dict[str, Any]]:
+    """A vertical line at the moment that a link names."""
+    if panel.moment is None:
+        return []
+    return [
+        {
+            "type": "line",
+            "yAxisIndex": 1,
+            "data": [],
+            "markLine": {
+                "silent": True,
+                "symbol": "none",
+                "animation": False,
+                "label": {"show": False},
+                "lineStyle": {"color": MOMENT, "width": 1.5, "type": "solid"},
+                "data": [{"xAxis": panel.moment}],
+            },
+        }
+    ]
+
+
 def _x_axis(panel: Panel, extents: Sequence[tuple[float, float]]) -> dict[str, Any]:
     """From the first to the last point, or the window; labels at round values only."""
     axis: dict[str, Any] = {
@@ -295,4 +321,4 @@ def _x_axis(panel: Panel, extents: Sequence[tuple[float, float]]) -> dict[str, A
 def _tooltip(panel: Panel) -> str:
     number, duration = script("number"), script("duration")
     head = number if panel.against else script(f"head_{panel.x_axis}", NUMBER=number, DURATION=duration)
-    return script("tooltip", NUMBER=number, HEAD=head)
+    return script("tooltip", NUMBER=script(panel.unit) if panel.unit else number, HEAD=head)

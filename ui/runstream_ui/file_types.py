@@ -19,6 +19,8 @@ def image_type(head: bytes) -> str | None:
         return "image/gif"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "image/webp"
+    if head.startswith(b"BM") and head[6:10] == bytes(4):
+        return "image/bmp"
     return None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -32,16 +32,20 @@ _COLOURS = ("#440154", "#414487", "#2a788e", "#22a884", "#7ad151", "#fde725")
 _RIDGE_COLOURS = ("#9db8d2", "#2b6cb0")
 
 
-@dataclass(frozen=True)
-class Histogram:
+class Histogram(Protocol):
     """What was logged at `step`: `counts[i]` values lie from `edges[i]` to `edges[i + 1]`; `n_nan` and `n_inf` values
     are in no bin."""
 
-    step: int
-    edges: Doubles
-    counts: Doubles
-    n_nan: int = 0
-    n_inf: int = 0
+    @property
+    def step(self) -> int: ...
+    @property
+    def edges(self) -> Doubles: ...
+    @property
+    def counts(self) -> Doubles: ...
+    @property
+    def n_nan(self) -> int: ...
+    @property
+    def n_inf(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -62,23 +66,28 @@ class Grid:
 
 
 def on_one_grid(found: Sequence[Histogram], *, bins: int, steps: int, middle: float = 1.0) -> Grid:
-    """At most `steps` of the histograms, evenly chosen with the first and the last, on `bins` common bins.
+    """At most `steps` steps, evenly chosen with the first and the last, on `bins` common bins. Histograms of one step,
+    of several ranks, are added up.
 
     `middle` below 1 leaves out as much of all mass at both ends: a few outliers then do not flatten the rest.
     """
-    ordered = sorted(found, key=lambda histogram: histogram.step)
-    if len(ordered) > steps:
-        ordered = [ordered[place] for place in np.linspace(0, len(ordered) - 1, steps).round().astype(int)]
-    edges = _common_edges(ordered, bins, middle)
-    counts = np.zeros((len(ordered), edges.size - 1))
-    for row, histogram in enumerate(ordered):
-        counts[row] = np.diff(np.interp(edges * _SMALLER, histogram.edges * _SMALLER, _cumulative(histogram)))
-    lost = tuple(histogram.n_nan + histogram.n_inf for histogram in ordered)
-    return Grid(tuple(histogram.step for histogram in ordered), edges, counts, lost)
+    known = sorted({histogram.step for histogram in found})
+    if len(known) > steps:
+        known = [known[place] for place in np.linspace(0, len(known) - 1, steps).round().astype(int)]
+    rows = {step: row for row, step in enumerate(known)}
+    chosen = [histogram for histogram in found if histogram.step in rows]
+    edges = _common_edges(chosen, bins, middle)
+    counts, lost = np.zeros((len(known), edges.size - 1)), [0] * len(known)
+    for histogram in chosen:
+        row = rows[histogram.step]
+        counts[row] += np.diff(np.interp(edges * _SMALLER, histogram.edges * _SMALLER, _cumulative(histogram)))
+        lost[row] += histogram.n_nan + histogram.n_inf
+    return Grid(tuple(known), edges, counts, tuple(lost))
 
 
 def _cumulative(histogram: Histogram) -> Doubles:
-    return np.concatenate(([0.0], np.cumsum(histogram.counts)))
+    usable = np.where(np.isfinite(histogram.counts), histogram.counts, 0.0)
+    return np.concatenate(([0.0], np.cumsum(usable)))
 
 
 def _common_edges(found: Sequence[Histogram], bins: int, middle: float) -> Doubles:

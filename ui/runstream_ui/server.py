@@ -26,12 +26,12 @@ def asgi_app(settings: UiSettings, *, host: str = "127.0.0.1", port: int = 0) ->
     """
     import streamlit as st
 
-    from runstream_ui.downloads import routes
+    from runstream_ui import console_text, downloads
 
     _apply_options(host=host, port=port)
     context.configure(settings)
     threading.Thread(target=_warm_up, name="runstream-ui-warm-up", daemon=True).start()
-    return st.App(_HERE / "app.py", routes=routes())
+    return st.App(_HERE / "app.py", routes=[*downloads.routes(), *console_text.routes()])
 
 
 def uvicorn_options() -> dict[str, Any]:

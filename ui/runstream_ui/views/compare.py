@@ -10,14 +10,19 @@ from runstream_storage.queries.results import RunRow
 from runstream_ui import data, formats, frame, urls
 from runstream_ui.palette import run_colour, state_colour
 from runstream_ui.widgets import empty
+from runstream_ui.widgets.histogram_view import histogram_view
+from runstream_ui.widgets.media_view import media_view
 from runstream_ui.widgets.metric_sections import metric_sections
 from runstream_ui.widgets.param_table import param_table
 from runstream_ui.widgets.relation_charts import parallel, scatter
+from runstream_ui.widgets.system_view import system_view
 from runstream_ui.widgets.table import Cell, Column, Row, table
+from runstream_ui.widgets.table_view import table_view
+from runstream_ui.widgets.text_view import text_view
 
 _MAX_RUNS = 30
 _OFFERED = 200
-_TABS = ("Charts", "Params", "Metrics", "Parallel", "Scatter")
+_TABS = ("Charts", "Params", "Metrics", "Parallel", "Scatter", "Media", "Histograms", "Tables", "Text", "System")
 
 
 def page() -> None:
@@ -48,6 +53,21 @@ def page() -> None:
     with tabs["Scatter"] as tab:
         if tab.open:
             scatter(project, run_ids)
+    with tabs["Media"] as tab:
+        if tab.open:
+            media_view(project, runs, key="compare")
+    with tabs["Histograms"] as tab:
+        if tab.open:
+            histogram_view(project, runs, key="compare")
+    with tabs["Tables"] as tab:
+        if tab.open:
+            table_view(project, runs, key="compare")
+    with tabs["Text"] as tab:
+        if tab.open:
+            text_view(project, runs, key="compare")
+    with tabs["System"] as tab:
+        if tab.open:
+            system_view(project, runs, key="compare")
 
 
 def _chooser(project: str, runs: Sequence[RunRow]) -> None:

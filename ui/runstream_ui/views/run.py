@@ -10,14 +10,24 @@ from runstream_ui.markup import in_markdown
 from runstream_ui.widgets import empty
 from runstream_ui.widgets.artifact_files import artifact_links
 from runstream_ui.widgets.environment import environment
+from runstream_ui.widgets.console_view import console_view
+from runstream_ui.widgets.histogram_view import histogram_view
+from runstream_ui.widgets.media_view import media_view
 from runstream_ui.widgets.metric_sections import metric_sections
+from runstream_ui.widgets.moment_bar import moment_bar
 from runstream_ui.widgets.param_table import param_table
 from runstream_ui.widgets.run_forms import run_actions
 from runstream_ui.widgets.run_header import run_header
 from runstream_ui.widgets.starts import starts
+from runstream_ui.widgets.system_view import system_view
 from runstream_ui.widgets.table import Cell, Column, Row, table
+from runstream_ui.widgets.table_view import table_view
+from runstream_ui.widgets.text_view import text_view
 
-_TABS = ("Charts", "Params", "Metrics", "Artifacts", "Starts", "Environment")
+_TABS = (
+    *("Charts", "System", "Media", "Histograms", "Tables", "Text", "Console"),
+    *("Params", "Metrics", "Artifacts", "Starts", "Environment"),
+)
 
 
 def page() -> None:
@@ -40,7 +50,27 @@ def page() -> None:
     tabs = dict(zip(_TABS, st.tabs(_TABS, key="tab", on_change="rerun", bind="query-params"), strict=True))
     with tabs["Charts"] as tab:
         if tab.open:
+            moment_bar(project, header.run)
             metric_sections(project, [header.run], key="run", earlier=header.attempts > 1)
+    with tabs["System"] as tab:
+        if tab.open:
+            moment_bar(project, header.run)
+            system_view(project, [header.run], key="run")
+    with tabs["Media"] as tab:
+        if tab.open:
+            media_view(project, [header.run], key="run")
+    with tabs["Histograms"] as tab:
+        if tab.open:
+            histogram_view(project, [header.run], key="run")
+    with tabs["Tables"] as tab:
+        if tab.open:
+            table_view(project, [header.run], key="run")
+    with tabs["Text"] as tab:
+        if tab.open:
+            text_view(project, [header.run], key="run")
+    with tabs["Console"] as tab:
+        if tab.open:
+            console_view(project, header.run)
     with tabs["Params"] as tab:
         if tab.open:
             param_table(project, [header.run], key="run")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import ParamSpec
 
@@ -20,6 +20,25 @@ with runstream.init(project="{project}", config={{"lr": 1e-3}}) as run:
     for step in range(1000):
         run.log({{"train/loss": 1 / (step + 1)}}, step=step)
 """
+
+_MEDIA = """run.log({
+    "val/detections": runstream.Image(pixels, caption="epoch 3", boxes=boxes, masks=masks),
+    "val/samples": [runstream.Image(image) for image in batch[:8]],
+    "audio/sample": runstream.Audio(waveform, sample_rate=22_050),
+    "plots/roc": runstream.Figure(figure),          # matplotlib or Plotly
+    "report": runstream.Html("<h1>Report</h1>"),
+}, step=step)"""
+
+_HISTOGRAMS = """run.log({"val/confidence": runstream.Histogram(scores)}, step=step)
+
+run.watch(model)   # histograms of gradients and weights"""
+
+_TABLES = """table = runstream.Table(columns=["id", "picture", "label", "score"])
+table.add_data(7, runstream.Image(pixels), "cat", 0.93)
+run.log({"val/predictions": table}, step=step)"""
+
+_TEXTS = """run.log({"samples/story": model.generate(prompt)}, step=step)
+run.log({"report": runstream.Text("## Epoch 3", markdown=True)}, step=step)"""
 
 
 def no_runs(project: str) -> None:
@@ -75,3 +94,40 @@ def guarded_page(page: Callable[[], None]) -> Callable[[], None]:
             failure(error)
 
     return shown
+
+
+def no_media(tables: Sequence[str]) -> None:
+    st.markdown("No media yet. Log pictures, sound, video, HTML, figures, points or files beside your metrics:")
+    st.code(_MEDIA, language="python")
+    if tables:
+        st.markdown(f"{len(tables)} tables were logged; they are on the tab **Tables**.")
+
+
+def no_histograms() -> None:
+    st.markdown("No histograms yet. Log one, or let Runstream watch the weights and gradients of a model:")
+    st.code(_HISTOGRAMS, language="python")
+
+
+def no_tables() -> None:
+    st.markdown("No tables yet. Log rows, a pandas, polars or Arrow table; cells may be pictures and sounds:")
+    st.code(_TABLES, language="python")
+
+
+def no_texts() -> None:
+    st.markdown("No texts yet. Log strings beside your metrics; they are kept by step:")
+    st.code(_TEXTS, language="python")
+
+
+def no_console() -> None:
+    st.markdown(
+        "No console lines. What a run writes to stdout and stderr is kept by itself, unless it was switched off:"
+    )
+    st.code("export RUNSTREAM_CONSOLE=1", language="shell")
+
+
+def no_samples() -> None:
+    st.markdown(
+        "No samples of the machine. CPU, memory, disks, network and GPUs are sampled by itself every few seconds, "
+        "unless it was switched off:"
+    )
+    st.code("export RUNSTREAM_SYSTEM=1", language="shell")

@@ -1,7 +1,8 @@
 """A grid of charts, one a metric, each of which zooms by itself.
 
-Drag across a chart to zoom: the window goes to the server and comes back as a finer envelope. Double-click goes back.
-Only the chart that was touched is drawn again.
+Drag across a chart to zoom: the window goes to the server and comes back as a finer envelope. Double-click goes back. A
+click marks a moment of a single run, and leads to what its console said then. Only the chart that was touched is drawn
+again.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import streamlit as st
 
 from runstream_storage.queries import MetricDefinitions
 from runstream_storage.queries.results import RunRow
-from runstream_ui import data
+from runstream_ui import data, moments
 from runstream_ui.bands import RunGroup, mean_band
 from runstream_ui.charts import ZOOM_EVENTS, Curve, Panel, XAxis, line_options
 from runstream_ui.formats import middle_cut, unique_labels
@@ -22,6 +23,7 @@ from runstream_ui.markup import in_html
 from runstream_ui.palette import line_styles
 from runstream_ui.widgets.echart import echart
 from runstream_ui.widgets.empty import guarded
+from runstream_ui.widgets.moment_bar import moment_of, told, x_of
 
 X_AXES: tuple[XAxis, ...] = ("step", "time", "relative")
 _HEIGHT_PX = 210
@@ -98,7 +100,10 @@ def metric_grid(
     project: str, runs: Sequence[RunRow], metrics: Sequence[str], view: View, *, key: str, live: bool
 ) -> None:
     """One chart a metric. Curves with one x axis come in one query; a zoomed chart asks for its own."""
-    of = _Drawn(project, tuple(run.run_id for run in runs), view.earlier, live, view.groups)
+    single = runs[0] if len(runs) == 1 and not view.groups else None
+    of = _Drawn(project, tuple(run.run_id for run in runs), view.earlier, live, view.groups, single)
+    named_us = moments.chosen_us() if single else None
+    moment = x_of(project, single, named_us, view.x_axis) if single and named_us is not None else None
     known = {summary.metric for summary in data.summaries(project, of.run_ids)}
     by_axis: dict[str, list[str]] = {}
     for metric in metrics:
@@ -111,20 +116,30 @@ def metric_grid(
     with st.grid(3, min_column_width=_MIN_WIDTH_PX, gap="small", key=f"grid-{key}") as grid:
         for metric in metrics:
             against = view.against(metric, known)
-            panel = Panel(metric, view.x_axis, against, view.log_y, view.smoothing, None, styles, labels)
+            panel = Panel(
+                metric,
+                view.x_axis,
+                against,
+                view.log_y,
+                view.smoothing,
+                styles=styles,
+                labels=labels,
+                moment=None if against else moment,
+            )
             with grid.cell():
                 _chart(of, panel, curves.get(metric, []), f"{key}:{metric}")
 
 
 @dataclass(frozen=True)
 class _Drawn:
-    """Whose curves a grid shows: of runs, or of `groups` of them."""
+    """Whose curves a grid shows: of runs, or of `groups` of them. Moments of `single` can be marked."""
 
     project: str
     run_ids: tuple[str, ...]
     earlier: bool
     live: bool
     groups: tuple[RunGroup, ...]
+    single: RunRow | None
 
 
 def _curves(
@@ -155,6 +170,7 @@ def _options(of: _Drawn, panel: Panel, curves: Sequence[Curve]) -> dict[str, Any
 @guarded
 def _chart(of: _Drawn, panel: Panel, curves: Sequence[Curve], key: str) -> None:
     windows = st.session_state.setdefault("zoom", {})
+    marked = st.session_state.setdefault("marked", {})
     window_key = (of.project, key, panel.across)
     chart_key = f"chart:{key}"
 
@@ -162,6 +178,11 @@ def _chart(of: _Drawn, panel: Panel, curves: Sequence[Curve], key: str) -> None:
         event = getattr(st.session_state.get(chart_key), "chart_event", None)
         if not isinstance(event, dict):
             return
+        if "at" in event:
+            if of.single and not panel.against and isinstance(event["at"], int | float):
+                marked[window_key] = float(event["at"])
+            return
+        marked.pop(window_key, None)
         start, end = event.get("from"), event.get("to")
         if isinstance(start, int | float) and isinstance(end, int | float) and start < end:
             windows[window_key] = (float(start), float(end))
@@ -180,6 +201,11 @@ def _chart(of: _Drawn, panel: Panel, curves: Sequence[Curve], key: str) -> None:
     st.html(
         f'<div class="rs-chart-title" title="{in_html(panel.title)}">{in_html(middle_cut(panel.title, 44))}{hint}</div>'
     )
+    if of.single and (at := marked.get(window_key)) is not None:
+        panel = replace(panel, moment=at)
+        moment_us = moment_of(of.project, of.single, at, panel.x_axis)
+        if moment_us is not None:
+            st.html(f'<div class="rs-line">{told(of.project, of.single, moment_us)}</div>')
     echart(_options(of, panel, curves), height_px=_HEIGHT_PX, key=chart_key, events=ZOOM_EVENTS, on_change=zoomed)
 
 

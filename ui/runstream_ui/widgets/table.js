@@ -97,6 +97,25 @@ export default function (component) {
         swatch.style.background = cell.swatch;
         td.append(swatch);
       }
+      if (cell.image) {
+        const large = make('a');
+        large.href = cell.image;
+        large.target = '_blank';
+        large.rel = 'noopener';
+        const img = make('img', 'thumb');
+        img.loading = 'lazy';
+        img.alt = cell.text || cell.hover || 'picture';
+        img.src = cell.image;
+        large.append(img);
+        td.append(large);
+      }
+      if (cell.play) {
+        const player = make('audio');
+        player.controls = true;
+        player.preload = 'none';
+        player.src = cell.play;
+        td.append(player);
+      }
       if (cell.chips) for (const chip of cell.chips) {
         const el = make('span', 'chip', chip.text);
         el.title = chip.hover || chip.text;

@@ -50,7 +50,8 @@ class Chip:
 @dataclass(frozen=True)
 class Cell:
     """`dot` and `swatch` are CSS colours; `mark` is differs, absent or muted; `hover` is the whole or exact text;
-    `flag` says what is wrong, behind a small mark."""
+    `flag` says what is wrong, behind a small mark. `image` and `play` are addresses of a picture, shown in small, and of
+    a sound or video."""
 
     text: str = ""
     hover: str = ""
@@ -62,6 +63,8 @@ class Cell:
     chips: tuple[Chip, ...] = ()
     mark: str = ""
     flag: str = ""
+    image: str = ""
+    play: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+function (text) { return (__DURATION__)(Math.round(Number(text))); }

@@ -1,0 +1,1 @@
+function (v) { return v === null || v === undefined || v === '' ? '' : +(+v).toPrecision(4) + ' %'; }
