@@ -83,6 +83,7 @@ def test_a_killed_upload_is_gone_on_with_and_what_arrived_is_not_sent_again(buck
     assert unfinished(store, key) == []
 
 
+@pytest.mark.real
 def test_parts_of_other_bytes_are_sent_again(bucket: str, tmp_path: Path) -> None:
     path, sha256, key = a_file(tmp_path / "f", 3 * PART_BYTES)
     store = S3Store(bucket)

@@ -73,13 +73,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 async def _run(settings: Settings, *, stay: bool) -> int:
-    agent = Agent(settings.dir, KafkaTransport(settings), StoreOpenedLater(settings.s3), settings, stay=stay)
+    objects = StoreOpenedLater(settings.s3)
+    agent = Agent(settings.dir, KafkaTransport(settings), objects, settings, stay=stay)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     log.info("agent pid=%d dir=%s kafka=%s stay=%s", os.getpid(), settings.dir, settings.kafka, stay)
-    await agent.run(stop)
+    try:
+        await agent.run(stop)
+    finally:
+        objects.close()  # a process does not end before its threads
     counters = agent.counters
     log.info(
         "agent leaves: points=%d events=%d messages=%d bytes=%d refused=%d unreadable=%d",

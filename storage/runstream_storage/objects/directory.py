@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 from runstream.objects import ObjectStat
 from runstream_storage.errors import ObjectError, ObjectNotFound
 from runstream_storage.objects.keys import TEMPORARY, check_key, check_prefix, copy_checked, promised_sha256
+from runstream_storage.objects.local_copy import copy_file
 
 CHUNK_BYTES = 1 << 20
 LEFTOVER_AGE_S = 24 * 3600
@@ -41,7 +42,7 @@ class DirectoryStore:
         """Store a copy of `path`; raises ChecksumMismatch, keeping nothing, unless what was read has this sha256."""
         check_key(key)
         with path.open("rb") as source, self._arriving(key) as target:
-            copy_checked(source, target.write, key=key, expected=sha256, chunk=CHUNK_BYTES)
+            copy_file(source, target, key=key, expected=sha256)
 
     def put_bytes(self, key: str, data: bytes) -> None:
         """Store `data`; under a content-addressed key it must have the key's sha256."""
@@ -127,7 +128,7 @@ class DirectoryStore:
         partial = self._incoming / uuid.uuid4().hex
         final = self._path(key)
         try:
-            with partial.open("xb") as target:
+            with partial.open("x+b") as target:
                 yield target
                 target.flush()
                 os.fsync(target.fileno())
