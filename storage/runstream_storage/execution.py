@@ -34,7 +34,7 @@ def ask(client: Client, sql: str, parameters: Mapping[str, object] | None = None
         raise translate(error) from error
 
 
-def rows(client: Client, name: str, **parameters: object) -> Sequence[Sequence[Any]]:
+def rows(client: Client, name: str, /, **parameters: object) -> Sequence[Sequence[Any]]:
     """The rows of `sql/<name>.sql`."""
     result: Sequence[Sequence[Any]] = ask(client, statement(name), parameters).result_rows
     return result

@@ -4,7 +4,17 @@ Columns, sort keys and filters are texts of the filter language (docs/filters.md
 that cannot be used, QueryError when the database refuses, and Unreachable when it does not answer.
 """
 
-from runstream_storage.queries.artifacts import artifact, artifact_names, artifact_versions, run_artifacts
+from runstream_storage.queries.artifacts import (
+    FileEntry,
+    FileListing,
+    artifact,
+    artifact_files,
+    artifact_names,
+    artifact_tags,
+    artifact_versions,
+    run_artifacts,
+)
+from runstream_storage.queries.audit import AuditPage, AuditPlace, Change, audit, audit_actors
 from runstream_storage.queries.clock import StepClock, step_clocks
 from runstream_storage.queries.console import (
     ConsoleFilter,
@@ -18,12 +28,24 @@ from runstream_storage.queries.console import (
     console_writers,
 )
 from runstream_storage.queries.curves import curves
+from runstream_storage.queries.datasets import Dataset, dataset_runs, datasets
 from runstream_storage.queries.definitions import MetricDefinition, MetricDefinitions, metric_definitions
 from runstream_storage.queries.delivery import DeadLetter, DeadLetters, Gap, Pipeline, TopicProgress, gaps, pipeline
+from runstream_storage.queries.environment import Environment, Fact, environments, side_by_side
 from runstream_storage.queries.groups import groups
 from runstream_storage.queries.histograms import HeatMap, Histogram, heat_maps, histogram_names, histograms
 from runstream_storage.queries.history import Fork, History, Rewind, Stretches, curves_against, hidden_curves, history
+from runstream_storage.queries.lineage import Lineage, LineageEdge, LineageKey, LineageNode, lineage
 from runstream_storage.queries.media import MediaItem, MediaName, media, media_names, media_steps
+from runstream_storage.queries.models import (
+    Model,
+    ModelChange,
+    ModelVersion,
+    model_history,
+    model_version,
+    model_versions,
+    models,
+)
 from runstream_storage.queries.names import (
     attribute_values,
     completions,
@@ -55,6 +77,7 @@ from runstream_storage.queries.results import (
     ViewColumn,
     Writer,
 )
+from runstream_storage.queries.retention import LiveObject, RemovableVersion, live_objects, removable_versions
 from runstream_storage.queries.run import find_run, params, run, summaries, summary_values, writers
 from runstream_storage.queries.runs import best, count, projects, runs
 from runstream_storage.queries.shown import SeriesName
@@ -67,7 +90,10 @@ __all__ = [
     "ArtifactLink",
     "ArtifactName",
     "ArtifactVersion",
+    "AuditPage",
+    "AuditPlace",
     "Best",
+    "Change",
     "ConsoleFilter",
     "ConsoleLine",
     "ConsolePage",
@@ -75,21 +101,35 @@ __all__ = [
     "ConsoleWriter",
     "Curve",
     "Curves",
+    "Dataset",
     "DeadLetter",
     "DeadLetters",
+    "Environment",
+    "Fact",
+    "FileEntry",
+    "FileListing",
     "Fork",
     "Gap",
     "Group",
     "HeatMap",
     "Histogram",
     "History",
+    "Lineage",
+    "LineageEdge",
+    "LineageKey",
+    "LineageNode",
+    "LiveObject",
     "MediaItem",
     "MediaName",
     "MetricDefinition",
     "MetricDefinitions",
+    "Model",
+    "ModelChange",
+    "ModelVersion",
     "Name",
     "Pipeline",
     "Project",
+    "RemovableVersion",
     "Rewind",
     "RunHeader",
     "RunRow",
@@ -109,9 +149,13 @@ __all__ = [
     "ViewColumn",
     "Writer",
     "artifact",
+    "artifact_files",
     "artifact_names",
+    "artifact_tags",
     "artifact_versions",
     "attribute_values",
+    "audit",
+    "audit_actors",
     "best",
     "completions",
     "console",
@@ -121,6 +165,9 @@ __all__ = [
     "count",
     "curves",
     "curves_against",
+    "dataset_runs",
+    "datasets",
+    "environments",
     "find_run",
     "gaps",
     "groups",
@@ -129,19 +176,27 @@ __all__ = [
     "histogram_names",
     "histograms",
     "history",
+    "lineage",
+    "live_objects",
     "media",
     "media_names",
     "media_steps",
     "metric_definitions",
     "metric_names",
+    "model_history",
+    "model_version",
+    "model_versions",
+    "models",
     "param_names",
     "params",
     "pipeline",
     "points",
     "projects",
+    "removable_versions",
     "run",
     "run_artifacts",
     "runs",
+    "side_by_side",
     "sql",
     "sql_stream",
     "step_clocks",

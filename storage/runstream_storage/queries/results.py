@@ -140,6 +140,10 @@ class Writer:
     environment: dict[str, str]
     machine: dict[str, str]
     packages: dict[str, str]
+    job: dict[str, str] = field(default_factory=dict)
+    determinism: dict[str, str] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+    container: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,12 +231,16 @@ class Curves:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactFile:
-    """A file of an artifact; `key` is its name in the object store, `size` in bytes."""
+    """A file of an artifact; `key` is its name in the object store, `size` in bytes.
+
+    `ref` is the address of a file that was not copied: it has no object, and `sha256` is of what is known of it.
+    """
 
     path: str
     sha256: str
     size: int
     mime: str
+    ref: str = ""
 
     @property
     def key(self) -> str:
@@ -243,7 +251,8 @@ class ArtifactFile:
 class ArtifactVersion:
     """One version of an artifact; `version` is v0, v1, ... in the order of logging, `size` in bytes of all files.
 
-    The newest version has the alias 'latest' besides those people set. `files` is empty where only the list was asked.
+    The newest version that is not deleted has the alias 'latest' besides those people set. `files` is empty where only
+    the list was asked. `expires_at` is from when on it may be removed, None: never. `score` is what keep-best ranks by.
     """
 
     project: str
@@ -260,6 +269,10 @@ class ArtifactVersion:
     metadata: dict[str, Any]
     description: str
     files: tuple[ArtifactFile, ...] = ()
+    tags: tuple[str, ...] = ()
+    expires_at: datetime | None = None
+    score: float | None = None
+    deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +289,7 @@ class ArtifactLink:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactName:
-    """An artifact and its newest version."""
+    """An artifact and its newest version, whose size is `size`; `total_size` is that of all versions, in bytes."""
 
     project: str
     name: str
@@ -285,6 +298,7 @@ class ArtifactName:
     latest: str
     size: int
     created_at: datetime
+    total_size: int
 
 
 @dataclass(frozen=True, slots=True)

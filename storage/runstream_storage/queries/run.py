@@ -50,7 +50,8 @@ def writers(client: Client, project: str, run_id: str) -> list[Writer]:
     found = []
     for row in rows(client, "writers", project=project, run_id=run_id):
         writer, attempt, rank, started_us, last_us, state, exit_code, reason, calls, user, host, pid, command = row[:13]
-        cwd, python, platform, client_version, git, environment, machine, packages = row[13:]
+        cwd, python, platform, client_version, git, environment, machine, packages, *identity = row[13:]
+        job, determinism, sources, container = identity
         found.append(
             Writer(
                 writer=writer,
@@ -74,6 +75,10 @@ def writers(client: Client, project: str, run_id: str) -> list[Writer]:
                 environment=environment,
                 machine=machine,
                 packages=packages,
+                job=job,
+                determinism=determinism,
+                sources=sources,
+                container=container,
             )
         )
     return found
