@@ -118,6 +118,12 @@ class StoreOpenedLater:
         """The store itself. Raises as `open_store`."""
         return self._opened()
 
+    def close(self) -> None:
+        """Have uploads under way fail soon, where the store can do that: for the end of a process."""
+        close = getattr(self._store, "close", None)
+        if close is not None:
+            close()
+
     def renew(self, key: str) -> bool:
         return self._opened().renew(key)
 
