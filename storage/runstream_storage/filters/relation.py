@@ -64,11 +64,13 @@ class Reference:
 class Selection:
     """Collects columns and parameters, then renders FROM and WHERE.
 
-    `archived` includes runs that people put away; deleted ones are never there.
+    `archived` includes runs that people put away; deleted ones are never there. Without `exact`, no metric in use may
+    have rows in summary_exact.
     """
 
     projects: Sequence[str]
     archived: bool = False
+    exact: bool = True
     parameters: dict[str, object] = field(default_factory=dict)
     _joins: set[str] = field(default_factory=set)
     _params: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
@@ -115,6 +117,11 @@ class Selection:
         if subject.aggregate in {"min", "max"}:
             return Reference(present=f"({has} AND NOT isNaN({value}))", number=value)
         return Reference(present=has, number=value, zero_if_absent=True)
+
+    @property
+    def metrics(self) -> set[str]:
+        """The metrics that were asked for."""
+        return {*self._metrics, *self._counts}
 
     def sources(self) -> str:
         """FROM with all joins, and WHERE without the filter."""
@@ -186,12 +193,14 @@ class Selection:
         return f"SELECT {self._keys}, {', '.join(columns)} FROM ({source}) AS s GROUP BY {self._keys}"
 
     def _rows(self, projects: str, metrics: Iterable[str], columns: Sequence[str]) -> str:
-        """The rows of metric_summary, and in place of those that are wrong as sums the exact ones."""
+        """The rows of metric_summary, and in place of those that are wrong as sums the exact ones, where there are."""
         everything = self.bind(sorted(metrics), "Array(String)")
         chosen = f"{self._keys}, {', '.join(columns)}"
         # One exact row a metric and run: no other is older than it.
         exact = chosen.replace("rank, writer", "toUInt32(0), toUInt64(0)").replace("last_order", "toUInt128(0)")
         where = f"WHERE project IN {projects} AND metric IN {everything}"
+        if not self.exact:
+            return f"SELECT {chosen} FROM metric_summary {where}"
         return (
             f"SELECT {chosen} FROM metric_summary {where} AND ({self._keys}, metric) NOT IN "
             f"(SELECT {self._keys}, metric FROM summary_exact {where}) UNION ALL "

@@ -37,6 +37,13 @@ NEWEST = {
     },
 }
 INT64_MAX = 2**63 - 1
+IN_WINDOW = (
+    "AND step BETWEEN {from_step:Int64} AND {to_step:Int64} AND $x BETWEEN {from:Int64} AND {to:Int64}"  # of points
+)
+OF_BUCKETS = (
+    "AND bucket BETWEEN bitShiftRight({from_step:Int64}, lvl) AND bitShiftRight({to_step:Int64}, lvl) "
+    "AND $x1 >= {from:Int64} AND $x0 <= {to:Int64}"
+)
 
 OFFSET = "transform(run_id, {run_ids:Array(UUID)}, {starts:Array(Int64)}, toInt64(0))"
 AXES = {
@@ -44,11 +51,20 @@ AXES = {
     "time": {"x": "ts_us", "x0": "t0", "x1": "t1"},
     "relative": {"x": f"(ts_us - {OFFSET})", "x0": f"(t0 - {OFFSET})", "x1": f"(t1 - {OFFSET})"},
 }
-# A branch has no stretch twice: only those of several are put together.
-PLAIN = "x0 AS first_x, x1 AS last_x, low, high, nans, positive, negative"
-MERGED = "min(x0) AS first_x, max(x1) AS last_x, min(low), max(high), sum(nans), sum(positive), sum(negative)"
-OF_ONE = {"level": "{level:UInt8}", "first": "{first:Int64}", "width": "{width:Int64}"}
+RUN_PLACE = "toUInt32(indexOf({run_ids:Array(UUID)}, run_id)) AS run_place"
+METRIC_PLACE = "toUInt32(indexOf({metrics:Array(String)}, metric)) AS metric_place"
+# Of one branch the rows are the answer; the stretches of several are put together.
+ONE_CURVE = {"keys": "toUInt32(1) AS run_place, toUInt32(1) AS metric_place", "grouped": "stretch"}
+ONE_BRANCH = {"keys": f"{RUN_PLACE}, {METRIC_PLACE}", "grouped": "run_id, metric, stretch"}
+BRANCHES = {"keys": "run_id, metric", "grouped": "run_id, metric, stretch"}
+OF_ONE = {
+    "level": "{level:UInt8}",
+    "first": "{first:Int64}",
+    "width": "{width:Int64}",
+    "of_level": "lvl = {level:UInt8}",
+}
 OF_MANY = {
+    "of_level": "lvl = $level AND lvl IN {levels:Array(UInt8)}",
     "level": "transform(metric, {metrics:Array(String)}, {levels:Array(UInt8)}, toUInt8(0))",
     "first": "transform(metric, {metrics:Array(String)}, {firsts:Array(Int64)}, toInt64(0))",
     "width": "transform(metric, {metrics:Array(String)}, {widths:Array(Int64)}, toInt64(1))",
@@ -125,17 +141,16 @@ def curves(
 
 
 def question(x: Axis, parameters: dict[str, object], wanted: visible.Visible) -> tuple[str, dict[str, object]]:
-    """curves.sql with the branches that are needed, and its parameters. A comment between them ends with its line."""
+    """curves.sql with the branches that are needed, or a single one as it is; and the parameters."""
     of_axis = AXES[x] | (OF_MANY if len(parameters["metrics"]) > 1 else OF_ONE)  # type: ignore[arg-type]
     if len(parameters["metrics"]) == 1:  # type: ignore[arg-type]
         parameters |= {one: parameters[f"{one}s"][0] for one in ("level", "first", "width")}  # type: ignore[index]
     of_axis["of_rank"] = "AND rank = {rank:Int64}" if "rank" in parameters else ""
+    everything = (parameters["from"], parameters["to"]) == (-INT64_MAX, INT64_MAX)
+    of_axis["in_window"] = "" if everything else IN_WINDOW
+    of_axis["of_buckets"] = "" if everything else OF_BUCKETS
     skip = SKIP if wanted.pairs else ""
-    parts = [
-        Template(statement(f"curve_{branch}")).substitute(of_axis, skip=skip)
-        for branch in ("raw", "tiers", "odd")
-        if parameters[branch]
-    ]
+    parts = [statement(f"curve_{branch}") for branch in ("raw", "tiers", "odd") if parameters[branch]]
     if wanted.pairs:
         parameters |= {
             "skip_runs": [pair[0] for pair in wanted.pairs],
@@ -143,15 +158,21 @@ def question(x: Axis, parameters: dict[str, object], wanted: visible.Visible) ->
         }
     for forked, columns in ((False, wanted.points), (True, wanted.forked)):
         if columns:
-            parts.append(renamed(Template(statement("curve_visible")).substitute(of_axis, **NEWEST[forked]), forked))
+            parts.append(renamed(Template(statement("curve_visible")).safe_substitute(NEWEST[forked]), forked))
             columns = {**columns, "low_step": min(columns["los"]), "high_step": max(columns["his"])}
             parameters |= {f"f_{name}" if forked else name: values for name, values in columns.items()}
     if wanted.parts:
-        parts.append(Template(statement("curve_parts")).substitute(of_axis))
+        parts.append(statement("curve_parts"))
         parameters |= wanted.parts
-    merge, grouped = (PLAIN, "") if len(parts) == 1 else (MERGED, "GROUP BY run_id, metric, stretch")
-    sql = Template(statement("curves"))
-    return sql.substitute(columns=merge, grouped=grouped, branches="UNION ALL\n".join(parts)), parameters
+    form = BRANCHES
+    if len(parts) == 1:
+        one = len(parameters["metrics"]) == len(parameters["run_ids"]) == 1  # type: ignore[arg-type]
+        form = ONE_CURVE if one else ONE_BRANCH
+    for _ in range(2):  # what stands for a condition may name the axis
+        parts = [Template(part).safe_substitute(of_axis, skip=skip, **form) for part in parts]
+    if len(parts) == 1:
+        return f"{parts[0]}ORDER BY metric_place, run_place, x0", parameters
+    return Template(statement("curves")).substitute(branches="UNION ALL\n".join(parts)), parameters
 
 
 def renamed(branch: str, forked: bool) -> str:
@@ -240,7 +261,10 @@ def read(
         table = client.query_arrow(sql, parameters=parameters)
     except Exception as error:
         raise translate(error) from error
-    run_place, metric_place, x0, x1, lo, hi, n_nan, n_pos, n_neg = (column.to_numpy() for column in table.columns)
+    columns = [
+        column.to_numpy() for name, column in zip(table.column_names, table.columns, strict=True) if name != "stretch"
+    ]
+    run_place, metric_place, x0, x1, lo, hi, n_nan, n_pos, n_neg = columns
     if not len(run_place):
         return Curves({})
     pairs = metric_place.astype(np.int64) * (len(run_ids) + 1) + run_place

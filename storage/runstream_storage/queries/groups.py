@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from runstream_storage.execution import ask
 from runstream_storage.filters.compiler import compile_filter
 from runstream_storage.filters.parser import parse_column
 from runstream_storage.filters.relation import Selection
 from runstream_storage.queries.results import Group, Scalar, Spread
 from runstream_storage.queries.run_rows import scalar, value_of
-from runstream_storage.queries.runs import filtered, number_test
+from runstream_storage.queries.runs import asked, filtered, number_test
 from runstream_storage.queries.student_t import half_width
 
 if TYPE_CHECKING:
@@ -54,13 +53,15 @@ def groups(
         has = f"{number_test(column.kind, column.present)} AND NOT isNaN({number})"
         forms = ("count", "avg", "min", "max", "stddevSampStable")
         spreads.append(f"({', '.join(f'{form}If({number}, {has})' for form in forms)})")
-    answer = ask(
+    answer = asked(
         client,
-        f"SELECT {group}, count() AS runs, [{', '.join(spreads)}] AS spreads\n{filtered(selection, where)}\n"
-        "GROUP BY key_kind, key_text, key_number ORDER BY runs DESC, key_kind, key_number, key_text "
-        f"LIMIT {selection.bind(limit, 'UInt32')}",
-        selection.parameters,
-    ).result_rows
+        selection,
+        lambda: (
+            f"SELECT {group}, count() AS runs, [{', '.join(spreads)}] AS spreads\n{filtered(selection, where)}\n"
+            "GROUP BY key_kind, key_text, key_number ORDER BY runs DESC, key_kind, key_number, key_text "
+            f"LIMIT {selection.bind(limit, 'UInt32')}"
+        ),
+    )
     return [
         Group(key_of(*key), runs, {name: spread(*values) for name, values in zip(columns, found, strict=True)})
         for *key, runs, found in answer

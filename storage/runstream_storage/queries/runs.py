@@ -6,7 +6,7 @@ First the ids of the page, from the columns that the filter and the sort key nam
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from string import Template
@@ -18,6 +18,7 @@ from runstream_storage.filters.parser import parse_column
 from runstream_storage.filters.relation import ALWAYS, METRIC, Selection
 from runstream_storage.filters.terms import Subject
 from runstream_storage.queries import run_rows
+from runstream_storage.queries.corrected import with_exact_if_any
 from runstream_storage.queries.results import Best, Project, RunRow, RunsPage, Scalar
 
 if TYPE_CHECKING:
@@ -57,29 +58,32 @@ def runs(
     order = order_by(parse_column(sort), selection, descending=descending)
 
     filtering = bool(filter.strip())
-    sources = filtered(selection, where)
+    shown_metrics = {subject.name for subject in subjects.values() if subject.kind == "metric"}
     # Sorting by a window of all rows takes longer than a second, short question beside this one.
     matched_too = "count() OVER ()" if filtering else "0"
 
-    def matching() -> Sequence[Sequence[Any]]:
+    def matching(exact: bool) -> Sequence[Sequence[Any]]:
+        selection.exact = exact
         found: Sequence[Sequence[Any]] = ask(
             client,
-            f"SELECT toString(r.run_id) AS run, r.ver AS ver, {matched_too} AS matched\n{sources}\n"
+            f"SELECT toString(r.run_id) AS run, r.ver AS ver, {matched_too} AS matched\n{filtered(selection, where)}\n"
             f"ORDER BY {order}\nLIMIT {selection.bind(limit, 'UInt32')} OFFSET {selection.bind(offset, 'UInt64')}",
             selection.parameters,
         ).result_rows
         return found
 
-    def shown(page: Sequence[Sequence[Any]]) -> list[RunRow]:
+    def table(exact: bool) -> tuple[Sequence[Sequence[Any]], list[RunRow]]:
+        page = matching(exact)
         run_ids = [row[0] for row in page]
         found, values = at_once(
             lambda: run_rows.fetch(client, projects, run_ids, versions={row[0]: row[1] for row in page}),
-            lambda: column_values(client, projects, run_ids, subjects),
+            lambda: column_values(client, projects, run_ids, subjects, exact=exact),
         )
-        return [replace(found[run].row, values=values[run]) for run in run_ids if run in found]
+        return page, [replace(found[run].row, values=values[run]) for run in run_ids if run in found]
 
-    (page, table), total = at_once(
-        lambda: (page := matching(), shown(page)), lambda: count(client, projects, archived=archived)
+    (page, lines), total = at_once(
+        lambda: with_exact_if_any(client, projects, selection.metrics | shown_metrics, table),
+        lambda: count(client, projects, archived=archived),
     )
     if not filtering:
         matched = total
@@ -87,14 +91,14 @@ def runs(
         matched = page[0][2]
     else:
         matched = count(client, projects, filter=filter, archived=archived) if offset else 0
-    return RunsPage(rows=table, matched=matched, total=total)
+    return RunsPage(rows=lines, matched=matched, total=total)
 
 
 def count(client: Client, projects: Sequence[str], *, filter: str = "", archived: bool = False) -> int:
     """How many runs of `projects` pass `filter`."""
     selection = Selection(projects, archived=archived)
     where = compile_filter(filter, selection, now=datetime.now(UTC))
-    answer = ask(client, f"SELECT count()\n{filtered(selection, where)}", selection.parameters).result_rows
+    answer = asked(client, selection, lambda: f"SELECT count()\n{filtered(selection, where)}")
     return int(answer[0][0])
 
 
@@ -116,14 +120,28 @@ def best(
         return None
     direction = "ASC" if goal == "min" else "DESC"
     numeric = number_test(reference.kind, reference.present)
-    answer = ask(
+    answer = asked(
         client,
-        f"SELECT toString(r.run_id) AS run, {name} AS run_name, toFloat64({reference.number}) AS value\n"
-        f"{filtered(selection, where)} AND {numeric} AND NOT isNaN({reference.number})\n"
-        f"ORDER BY value {direction}, r.created_us DESC LIMIT 1",
-        selection.parameters,
-    ).result_rows
+        selection,
+        lambda: (
+            f"SELECT toString(r.run_id) AS run, {name} AS run_name, toFloat64({reference.number}) AS value\n"
+            f"{filtered(selection, where)} AND {numeric} AND NOT isNaN({reference.number})\n"
+            f"ORDER BY value {direction}, r.created_us DESC LIMIT 1"
+        ),
+    )
     return Best(*answer[0]) if answer else None
+
+
+def asked(client: Client, selection: Selection, sql: Callable[[], str]) -> Sequence[Sequence[Any]]:
+    """The rows of the query `sql`, which is written of `selection` each time it is asked."""
+
+    def question(exact: bool) -> Sequence[Sequence[Any]]:
+        selection.exact = exact
+        text = sql()
+        found: Sequence[Sequence[Any]] = ask(client, text, selection.parameters).result_rows
+        return found
+
+    return with_exact_if_any(client, selection.projects, selection.metrics, question)
 
 
 def filtered(selection: Selection, where: str) -> str:
@@ -153,9 +171,12 @@ def order_by(subject: Subject, selection: Selection, *, descending: bool) -> str
 
 
 def column_values(
-    client: Client, projects: Sequence[str], run_ids: Sequence[str], subjects: dict[str, Subject]
+    client: Client, projects: Sequence[str], run_ids: Sequence[str], subjects: dict[str, Subject], *, exact: bool = True
 ) -> dict[str, dict[str, Scalar]]:
-    """The values of params, summary values and metrics for `run_ids`, every asked-for text present in each run."""
+    """The values of params, summary values and metrics for `run_ids`, every asked-for text present in each run.
+
+    Without `exact`, no metric among them may have rows in summary_exact.
+    """
     wanted = {text: subject for text, subject in subjects.items() if subject.kind != "attribute"}
     result: dict[str, dict[str, Scalar]] = {run: dict.fromkeys(wanted) for run in run_ids}
     if not wanted or not run_ids:
@@ -170,9 +191,8 @@ def column_values(
     metrics = {text: subject for text, subject in wanted.items() if subject.kind == "metric"}
     counts = {text: subject.name for text, subject in metrics.items() if subject.aggregate == "count"}
     if len(counts) < len(metrics):
-        add_metric_values(
-            client, projects, run_ids, {text: one for text, one in metrics.items() if text not in counts}, result
-        )
+        others = {text: one for text, one in metrics.items() if text not in counts}
+        add_metric_values(client, projects, run_ids, others, result, exact=exact)
     if counts:
         names = sorted(set(counts.values()))
         found = rows(client, "metric_counts", projects=list(projects), run_ids=list(run_ids), metrics=names)
@@ -188,6 +208,8 @@ def add_metric_values(
     run_ids: Sequence[str],
     subjects: dict[str, Subject],
     result: dict[str, dict[str, Scalar]],
+    *,
+    exact: bool,
 ) -> None:
     """Put the aggregates that `subjects` name, by the texts they were asked with, into `result` of each run."""
     metrics = sorted({subject.name for subject in subjects.values()})
@@ -202,7 +224,9 @@ def add_metric_values(
         names=", ".join(aggregates),
         parts=", ".join(parts for parts, _, _ in chosen),
         sums=", ".join(f"{sums} AS of_{name}" for name, (_, sums, _) in zip(aggregates, chosen, strict=True)),
-        exact=", ".join(exact for _, _, exact in chosen),
+        exact=Template(statement("metric_values_exact")).substitute(values=", ".join(one for _, _, one in chosen))
+        if exact
+        else "",
     )
     parameters = {"projects": list(projects), "run_ids": list(run_ids), "metrics": metrics}
     table = ask(client, sql, parameters)
@@ -212,8 +236,8 @@ def add_metric_values(
     for position, aggregate in enumerate(aggregates):
         if aggregate in {"min", "max"}:
             columns[4 + position] = [None if value != value else value for value in columns[4 + position]]
-    exact = 1 in columns[2]
-    order = sorted(range(len(columns[0])), key=columns[2].__getitem__) if exact else range(len(columns[0]))
+    some = 1 in columns[2]
+    order = sorted(range(len(columns[0])), key=columns[2].__getitem__) if some else range(len(columns[0]))
     for row in order:  # exact ones last, because they take the place of the others
         values = by_run[columns[0][row] - 1]
         shown = columns[3][row]

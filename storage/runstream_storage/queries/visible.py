@@ -53,6 +53,10 @@ Spans = dict[tuple[str, str], list[tuple[Source, Span]]]
 """By run and metric: the writers' spans, and through which source the run shows them."""
 
 
+# How the columns of metric_spans.sql behind the writer become those of a writer, as the table's merges do it.
+_MERGES = (max, min, max, min, max, max, max, max, min, max)
+
+
 @dataclass
 class Visible:
     """What to read for pairs of run and metric that need care. Columns are parameters of the queries by those names."""
@@ -170,14 +174,22 @@ def sources(client: Client, project: str, run_ids: Sequence[str]) -> dict[str, l
 def logged(client: Client, project: str, run_ids: Sequence[str], metrics: Sequence[str]) -> tuple[Spans, bool]:
     """By run and metric, what each writer of the run itself logged; and whether some of the runs may show other points
     than these."""
-    found: Spans = {}
     scope = {"project": project, "run_ids": list(run_ids)}
     of_rows, moved = at_once(
         lambda: rows(client, "metric_spans", **scope, metrics=list(metrics)),
         lambda: rows(client, "moved_count", **scope),
     )
-    for run_id, metric, rank, attempt, first, last, redo_lo, redo_hi, n, odd, first_us, last_us in of_rows:
-        span = Span(rank, attempt, first, last, (redo_lo, redo_hi), n, odd, first_us, last_us)
+    spans: dict[tuple[str, str, int, int], list[int]] = {}
+    for run_id, metric, rank, writer, *values in of_rows:
+        parts = spans.setdefault((run_id, metric, rank, writer), values)
+        if parts is not values:
+            spans[run_id, metric, rank, writer] = [
+                merge(pair) for merge, pair in zip(_MERGES, zip(parts, values, strict=True), strict=True)
+            ]
+    found: Spans = {}
+    for (run_id, metric, rank, _), values in spans.items():
+        attempt, first, last, redo_lo, redo_hi, n, n_nan, n_inf, first_us, last_us = values
+        span = Span(rank, attempt, first, last, (redo_lo, redo_hi), n, n_nan + n_inf, first_us, last_us)
         found.setdefault((run_id, metric), []).append((Source(run_id, 0, HIGHEST), span))
     # A fork that has logged nothing itself has no row here.
     return found, bool(moved[0][0]) or len({run_id for run_id, _ in found}) < len(run_ids)

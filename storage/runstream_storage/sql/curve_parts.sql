@@ -1,7 +1,7 @@
 -- A branch of curves.sql: stretches from the buckets between those steps that curve_visible.sql reads. Parameters as there,
 -- and arrays of one length, an element a row of buckets: t_runs Array(UUID): for which run. t_metrics Array(String). t_sources
 -- Array(UUID): whose buckets. t_los, t_his Array(Int64): first and last bucket.
-SELECT run_id, metric,
+SELECT $keys,
        intDiv($x0 - $first, $width) AS stretch,
        min($x0) AS x0, max($x1) AS x1, min(least_value) AS low, max(largest_value) AS high,
        0 AS nans, 0 AS positive, 0 AS negative
@@ -29,4 +29,4 @@ FROM
     WHERE c.bucket BETWEEN k.lo AND k.hi
 )
 WHERE bucket BETWEEN bitShiftRight({from_step:Int64}, lvl) AND bitShiftRight({to_step:Int64}, lvl) AND $x1 >= {from:Int64} AND $x0 <= {to:Int64}
-GROUP BY run_id, metric, stretch
+GROUP BY $grouped

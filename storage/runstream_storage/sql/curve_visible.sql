@@ -3,7 +3,7 @@
 -- of_metrics Array(String). sources Array(UUID): whose points. depths Array(UInt16): ancestors are deeper; the lowest
 -- counts. los, his Array(Int64): the steps, inclusive. odds Array(UInt8): 1: only values that are not finite. cuts
 -- Array(Array(Tuple(UInt32, UInt32, Int64))): rank, attempt, step of rewinds. low_step, high_step Int64: around all steps.
-SELECT run_id, metric,
+SELECT $keys,
        intDiv($x - $first, $width) AS stretch,
        min($x) AS x0, max($x) AS x1,
        min(if(isFinite(value), value, nan)) AS low, max(if(isFinite(value), value, nan)) AS high,
@@ -33,4 +33,4 @@ FROM
     $newest
 )
 WHERE (odd = 0 OR NOT isFinite(value)) AND step BETWEEN {from_step:Int64} AND {to_step:Int64} AND $x BETWEEN {from:Int64} AND {to:Int64}
-GROUP BY run_id, metric, stretch
+GROUP BY $grouped
