@@ -45,6 +45,7 @@ def test_every_example_query_runs_and_finds_something(client: Client, pen: Any) 
     named = re.search(r"run_id = '([0-9a-f-]{36})'", SQL)
     assert named is not None
     pen.points(named[1], "train/loss", [1.0])
+    what_a_run_remembers(pen, named[1])
     answers = [queries.sql(client, example).table.num_rows for example in EXAMPLES]
     assert len(answers) >= 8
     found = dict(zip(EXAMPLES, answers, strict=True))
@@ -54,6 +55,24 @@ def test_every_example_query_runs_and_finds_something(client: Client, pen: Any) 
         if not rows and not any(word in example for word in ("v_artifacts", "failed", "v_gaps"))
     ]
     assert not empty
+
+
+def what_a_run_remembers(pen: Any, run_id: str) -> None:
+    of_run = {"project": "digits", "run_id": run_id}
+    at = {"rank": 0, "step": 1, "ts_us": 1}
+    pen.insert("console", **of_run, writer=1, line=0, stream=2, text="RuntimeError: no memory")
+    pen.insert("system_points", **of_run, metric="gpu.utilization_percent", device="gpu0", ts_us=1, value=90.0)
+    pen.insert("media", **of_run, **at, name="samples", kind="image", sha256="ab", size=3)
+    pen.insert("text_series", **of_run, **at, name="answer", text="42")
+    pen.insert("histograms", **of_run, **at, name="gradients/layer1", edges=[-1, 0, 1], counts=[1, 2])
+    pen.insert("datasets", **of_run, name="mnist", context="training", digest="d5", rows=60_000)
+    files = [("m.bin", "ab", 3, "x/y", "")]
+    pen.insert("artifacts", **of_run, name="classifier", digest="d1", files=files, created_us=1)
+    pen.insert("artifact_links", **of_run, name="classifier", role="out", digest="d1", ts_us=1)
+    model = {"project": "digits", "model": "digits", "artifact": "classifier", "digest": "d1"}
+    pen.insert("model_events", **model, ts_us=1, action="register", ver=1)
+    pen.insert("model_events", **model, ts_us=2, action="stage", value="production", ver=2)
+    pen.insert("audit", **of_run, ts_us=1, actor="ana", action="set name", value="best")
 
 
 def test_the_page_names_every_attribute() -> None:
