@@ -2,6 +2,24 @@
 
 Columns, sort keys and filters are texts of the filter language (docs/filters.md). They raise FilterError for a text
 that cannot be used, QueryError when the database refuses, and Unreachable when it does not answer.
+
+Runs that people deleted show nothing; where a page needs them all the same, a function takes `include_deleted`.
+
+* runs: `projects`, `runs`, `count`, `best`, `groups`, `find_run`, `run`, `writers`, `params`, `summaries`, `summary_values`
+* points: `curves`, `curves_against`, `hidden_curves`, `points`, `history`, `metric_definitions`
+* media: `media_names` (with kinds), `media_steps` (the stops of a slider), `media` (at a step or the last one before it)
+* texts: `text_names`, `text_steps`, `texts` (at a step), `text_page` (a series, paged and searched)
+* histograms: `histogram_names`, `histograms` (thinned), `heat_maps` (on common edges, mass kept)
+* console: `console_writers`, `console` (a page around a place or time, filtered), `console_count`, `console_near` (a time)
+* machines: `system_series` (nodes, metrics, devices), `system_curves` (over time or steps), `step_clocks` (time to step, back)
+* data: `datasets` of runs, `dataset_runs` (who read the same data)
+* artifacts: `artifact_names`, `artifact_tags`, `artifact_versions`, `artifact`, `artifact_files` (a folder), `run_artifacts`
+* where things come from: `lineage` (of an artifact, dataset, run or model), `environments` and `side_by_side` (of two runs)
+* models: `models`, `model_versions`, `model_version`, `model_history`
+* who did what: `audit`, `audit_actors`
+* what may go: `removable_versions` (expired, not among the best), `live_objects` (what the object store must keep)
+* names for completion: `metric_names`, `param_names`, `summary_names`, `tag_names`, `attribute_values`, `completions`
+* delivery: `gaps`, `pipeline`; and free SQL: `sql`, `sql_stream`, `views`
 """
 
 from runstream_storage.queries.artifacts import (
