@@ -1,0 +1,402 @@
+"""A training script that uses every part, run embedded and on real servers, compared value by value after the trip."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+import wave
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from clickhouse_connect.driver.client import Client
+from PIL import Image
+
+import runstream
+from runstream.masking import mask_text
+from runstream.media import table_format
+from runstream.objects import ObjectStore, object_key, open_store
+from runstream.settings import Settings
+from runstream_deploy.cli.connection import open_client
+
+pytestmark = pytest.mark.timeout(600)
+T = TypeVar("T")
+MEDIA = ("kind", "sha256", "mime", "caption", "metadata")
+
+SCRIPT = Path(__file__).parent / "remembering" / "training.py"
+PROJECT = "remembering"
+API_KEY = "sk-proj-abcdefghijklmnopqrstuvwxyz0123456789"
+EVALUATE = """
+import json, sys
+import numpy as np
+import runstream
+run = runstream.init(project="remembering", name="evaluation", job_type="eval")
+model = run.use_artifact("checkpoint:final")
+directory = model.download(sys.argv[1])
+run.log({"weights": float(np.load(directory / "hidden.npy").sum())})
+run.finish()
+print(run.id)
+"""
+
+
+@dataclass
+class Trained:
+    """One stack with the finished run in it."""
+
+    environment: Mapping[str, str]
+    client: Client
+    store: ObjectStore
+    ledger: dict[str, Any]
+    stdout: bytes
+    repository: Path
+    evaluation: str
+
+    @property
+    def run(self) -> str:
+        return str(self.ledger["run"])
+
+    def sql(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        found = self.client.query(statement, parameters={"project": PROJECT, "run": self.run, **parameters})
+        return [tuple(row) for row in found.result_rows]
+
+    def blob(self, sha256: str) -> bytes:
+        with contextlib.closing(self.store.open(object_key(sha256))) as file:
+            data = file.read()
+        assert hashlib.sha256(data).hexdigest() == sha256
+        return bytes(data)
+
+    def media(self, name: str) -> dict[int, list[dict[str, Any]]]:
+        """Items by step, in the order of their places."""
+        rows = self.sql(
+            "SELECT step, kind, sha256, mime, caption, metadata FROM v_media "
+            "WHERE run_id = {run:UUID} AND name = {name:String} ORDER BY step, idx",
+            name=name,
+        )
+        found: dict[int, list[dict[str, Any]]] = {}
+        for step, *what in rows:
+            found.setdefault(step, []).append(dict(zip(MEDIA, what, strict=True)))
+        return found
+
+
+def runstream_command(environment: Mapping[str, str], *arguments: str, cwd: Path | None = None) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "runstream_deploy.cli", *arguments],
+        env=dict(environment), capture_output=True, text=True, check=False, timeout=120, cwd=cwd,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def eventually(ask: Callable[[], T], good: Callable[[T], bool], within_s: float = 120.0) -> T:
+    limit = time.monotonic() + within_s
+    while True:
+        answer = ask()
+        if good(answer) or time.monotonic() > limit:
+            return answer
+        time.sleep(0.2)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """The script in a repository with one commit, changed since."""
+    root = tmp_path / "code"
+    root.mkdir()
+    (root / "training.py").write_bytes(SCRIPT.read_bytes())
+    for arguments in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "begin"]):
+        identity = ["-c", "user.name=ann", "-c", "user.email=ann@example.org"]
+        subprocess.run(["git", *identity, *arguments], cwd=root, check=True)
+    with (root / "training.py").open("a") as file:
+        file.write("# not committed yet\n")
+    return root
+
+
+@contextlib.contextmanager
+def process(environment: Mapping[str, str], log: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    with log.open("w") as errors:
+        command = [sys.executable, "-m", "runstream_deploy.cli", *arguments]
+        with subprocess.Popen(
+            command, env=dict(environment), stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as begun:
+            try:
+                yield begun
+            finally:
+                begun.send_signal(signal.SIGTERM)
+                begun.wait(60)
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[dict[str, str]]:
+    environment = {**os.environ, "RUNSTREAM_DIR": str(tmp_path / "data")}
+    with process(environment, tmp_path / "up.log", "up", "--ui-port", "0", "--sql-port", "0", "--json") as up:
+        assert up.stdout is not None
+        line = up.stdout.readline()
+        assert line, (tmp_path / "up.log").read_text()[-4000:]
+        yield {**environment, "TEST_UI": json.loads(line)["ui_url"]}
+
+
+@pytest.fixture
+def servers(kafka: Any, database: str, bucket: str, topic_prefix: str, tmp_path: Path) -> Iterator[dict[str, str]]:
+    from runstream_deploy.dev.ports import free_ports
+
+    (port,) = free_ports(1)
+    environment = {
+        **os.environ,
+        "RUNSTREAM_DIR": str(tmp_path / "data"),
+        "RUNSTREAM_KAFKA": kafka.bootstrap,
+        "RUNSTREAM_KAFKA_PARTITIONS": "2",
+        "RUNSTREAM_TOPIC_PREFIX": topic_prefix,
+        "RUNSTREAM_INGEST_GROUP": topic_prefix,
+        "RUNSTREAM_CLICKHOUSE": database,
+        "RUNSTREAM_S3": bucket,
+        "RUNSTREAM_INGEST_PORT": "0",
+    }
+    with (
+        process(environment, tmp_path / "ingest.log", "ingest"),
+        process(environment, tmp_path / "ui.log", "ui", "--port", str(port)),
+    ):
+        yield {**environment, "TEST_UI": f"http://127.0.0.1:{port}"}
+
+
+def trained(environment: Mapping[str, str], repository: Path, tmp_path: Path) -> Trained:
+    """Runs the script and waits until all of it can be seen."""
+    ledger = tmp_path / "ledger.json"
+    recording = {"RUNSTREAM_CONSOLE": "1", "RUNSTREAM_SYSTEM": "1", "RUNSTREAM_SYSTEM_INTERVAL_S": "0.5"}
+    done = subprocess.run(
+        [sys.executable, "training.py", str(ledger)],
+        env={**environment, **recording}, cwd=repository, capture_output=True, check=False, timeout=180,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode()[-4000:]
+    settings = Settings.from_env(environment)
+    client, store = open_client(dict(environment)), open_store(settings.s3)
+    found = Trained(environment, client, store, json.loads(ledger.read_text()), done.stdout, repository, "")
+    assert eventually(lambda: found.sql(STATE), lambda rows: rows == [("finished",)]) == [("finished",)]
+    versions = len(found.ledger["checkpoints"])
+    assert eventually(lambda: found.sql(VERSIONS), lambda rows: rows == [(versions,)]) == [(versions,)]
+    evaluated = subprocess.run(
+        [sys.executable, "-c", EVALUATE, str(tmp_path / "fetched")],
+        env=dict(environment), cwd=tmp_path, capture_output=True, text=True, check=False, timeout=180,
+    )  # fmt: skip
+    assert evaluated.returncode == 0, evaluated.stderr
+    found.evaluation = evaluated.stdout.split()[-1]
+    return found
+
+
+COLUMNS = [("index", "integer"), ("truth", "integer"), ("guess", "integer"), ("ink", "number"), ("odd", "boolean")]
+STATE = "SELECT state FROM v_runs WHERE project = {project:String} AND run_id = {run:UUID}"
+VERSIONS = "SELECT count() FROM v_artifacts WHERE project = {project:String} AND name = 'checkpoint'"
+
+
+def test_an_embedded_run_gives_back_all_that_it_was_given(
+    embedded: dict[str, str], repository: Path, tmp_path: Path
+) -> None:
+    check_everything(trained(embedded, repository, tmp_path))
+
+
+@pytest.mark.kafka
+@pytest.mark.clickhouse
+@pytest.mark.s3
+def test_a_run_on_servers_gives_back_all_that_it_was_given(
+    servers: dict[str, str], repository: Path, tmp_path: Path
+) -> None:
+    check_everything(trained(servers, repository, tmp_path))
+
+
+def check_everything(found: Trained) -> None:
+    assert (found.ledger["dropped"], found.ledger["refused"]) == (0, 0)
+    check_points(found)
+    check_texts_and_histograms(found)
+    check_media(found)
+    check_console_and_machine(found)
+    check_artifacts_and_models(found)
+    check_capture(found)
+    check_that_nothing_is_missing(found)
+    check_that_no_secret_left(found)
+
+
+def check_points(found: Trained) -> None:
+    rows = found.sql(
+        "SELECT metric, step, hex(reinterpretAsFixedString(value)) FROM v_points "
+        "WHERE run_id = {run:UUID} ORDER BY metric, step"
+    )
+    expected = [
+        (metric, step, struct.pack("<d", float.fromhex(value)).hex().upper())
+        for metric, points in sorted(found.ledger["points"].items())
+        for step, value in points
+    ]
+    assert rows == expected
+
+
+def check_texts_and_histograms(found: Trained) -> None:
+    texts: dict[str, dict[str, str]] = {}
+    for name, step, text in found.sql("SELECT name, step, text FROM v_text WHERE run_id = {run:UUID}"):
+        texts.setdefault(name, {})[str(step)] = text
+    assert texts == found.ledger["texts"]
+    histograms: dict[str, dict[str, Any]] = {}
+    rows = found.sql("SELECT name, step, edges, counts, n_nan + n_inf FROM v_histograms WHERE run_id = {run:UUID}")
+    for name, step, edges, counts, outside in rows:
+        assert outside == 0
+        assert len(edges) == len(counts) + 1
+        histograms.setdefault(name, {})[str(step)] = counts
+    expected = dict(found.ledger["histograms"])
+    totals = {name: expected.pop(f"total of {name}") for name in ("hidden", "output")}
+    assert {name: {step: sum(counts) for step, counts in histograms.pop(name).items()} for name in totals} == totals
+    assert histograms == expected
+
+
+def check_media(found: Trained) -> None:
+    by_name = {
+        name: eventually(lambda name=name: found.media(name), lambda rows: len(rows) == len(found.ledger["media"]))  # type: ignore[misc]
+        for name in ("val/wrong", "val/table", "val/sound", "val/film", "val/page", "val/figure", "val/cloud")
+    }
+    for items in by_name.values():
+        for item in [item for row in items.values() for item in row]:
+            key = object_key(item["sha256"])
+            assert eventually(lambda key=key: found.store.exists(key), bool), key  # type: ignore[misc]
+    for step, expected in found.ledger["media"].items():
+        at = {name: items.get(int(step), []) for name, items in by_name.items()}
+        pictures = [pixels(found.blob(item["sha256"])) for item in at["val/wrong"]]
+        assert pictures == [[expected_picture] for expected_picture in expected["pictures"]]
+        assert [item["caption"] for item in at["val/wrong"]] == expected["captions"]
+        (film,) = at["val/film"]
+        frames = pixels(found.blob(film["sha256"]))
+        assert [[line[::4] for line in frame[::4]] for frame in frames] == expected["pictures"]
+        (page,) = at["val/page"]
+        assert found.blob(page["sha256"]).decode() == expected["page"]
+        (table,) = at["val/table"]
+        columns, count, rows = table_format.read(found.blob(table["sha256"]).decode().splitlines())
+        assert [(column.name, column.type) for column in columns] == COLUMNS
+        assert count == len(rows)
+        assert [[None if cell != cell else cell for cell in row] for row in rows] == expected["rows"]
+        (sound,) = at["val/sound"]
+        heard = zip(samples(found.blob(sound["sha256"])), expected["sound"], strict=True)
+        assert max(abs(a - b) for a, b in heard) <= 1
+        (figure,) = at["val/figure"]
+        assert figure["mime"] in ("image/png", "image/svg+xml")
+        (cloud,) = at["val/cloud"]
+        assert points_of(found.blob(cloud["sha256"])) == expected["cloud"]
+
+
+def pixels(picture: bytes) -> list[list[list[int]]]:
+    """The grey values of each frame."""
+    frames = []
+    with Image.open(io.BytesIO(picture)) as image:
+        for number in range(getattr(image, "n_frames", 1)):
+            image.seek(number)
+            grey = image.convert("L")
+            flat = list(grey.tobytes())
+            frames.append([flat[row * grey.width : (row + 1) * grey.width] for row in range(grey.height)])
+    return frames
+
+
+def samples(sound: bytes) -> list[int]:
+    with wave.open(io.BytesIO(sound)) as file:
+        assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (8000, 1, 2)
+        data = file.readframes(file.getnframes())
+    return list(struct.unpack(f"<{len(data) // 2}h", data))
+
+
+def points_of(ply: bytes) -> list[list[float]]:
+    head, _, body = ply.partition(b"end_header\n")
+    assert b"binary_little_endian" in head
+    return [list(struct.unpack_from("<3f", body, 12 * i)) for i in range(len(body) // 12)]
+
+
+def check_console_and_machine(found: Trained) -> None:
+    shown = [line.rpartition("\r")[2] for line in found.stdout.decode().split("\n") if line]
+    expected = [mask_text(line) for line in shown]
+    ask = "SELECT text FROM v_console WHERE run_id = {run:UUID} AND stream = {stream:String} ORDER BY line"
+    stdout = eventually(
+        lambda: [text for (text,) in found.sql(ask, stream="stdout")], lambda lines: len(lines) >= len(expected)
+    )
+    assert stdout == expected
+    assert "ünïcode child" in stdout
+    assert "100%" in stdout
+    assert ("from a child",) in eventually(
+        lambda: found.sql(ask, stream="stderr"), lambda rows: ("from a child",) in rows
+    )
+    measured = eventually(
+        lambda: found.sql("SELECT DISTINCT metric, device FROM v_system WHERE run_id = {run:UUID}"),
+        lambda rows: ("cpu.percent", "process") in rows,
+    )
+    assert {("cpu.percent", ""), ("memory.used_bytes", ""), ("cpu.percent", "process")} <= set(measured)
+
+
+def check_artifacts_and_models(found: Trained) -> None:
+    rows = found.sql(
+        "SELECT version, aliases, tags, metadata, score FROM v_artifacts "
+        "WHERE project = {project:String} AND name = 'checkpoint' ORDER BY toUInt32(substring(version, 2))"
+    )
+    checkpoints = found.ledger["checkpoints"]
+    assert [row[0] for row in rows] == [f"v{i}" for i in range(len(checkpoints))]
+    assert "final" in rows[-1][1]
+    assert all("hand-made" in row[2] for row in rows)
+    assert [json.loads(row[3])["accuracy"] for row in rows] == [row[4] for row in rows]
+    for (version, *_), expected in zip(rows, checkpoints, strict=True):
+        target = found.repository.parent / f"fetched-{version}"
+        settings = Settings.from_env(found.environment)
+        runstream.artifact(f"{PROJECT}/checkpoint:{version}", settings=settings).download(target)
+        files = [path for path in target.rglob("*") if path.is_file()]
+        sums = {path.relative_to(target).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+        assert sums == expected
+    links = found.sql(
+        "SELECT run_id FROM artifact_links FINAL "
+        "WHERE project = {project:String} AND name = 'checkpoint' AND role = 'in'"
+    )
+    assert [str(run) for (run,) in links] == [found.evaluation]
+    models = eventually(
+        lambda: found.sql("SELECT version, stage, aliases FROM v_model_versions WHERE project = {project:String}"),
+        lambda rows: bool(rows),
+    )
+    assert models == [("v1", "staging", ["champion"])]
+    collected = json.loads(runstream_command(found.environment, "gc", "--json"))
+    assert collected, collected
+
+
+def check_capture(found: Trained) -> None:
+    ((commit, dirty, branch, packages),) = found.sql(
+        "SELECT git['commit'], git['dirty'], git['branch'], packages FROM writers FINAL WHERE run_id = {run:UUID}"
+    )
+    head = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=found.repository, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    assert (commit, dirty, branch) == (head, "true", "main")
+    assert packages["numpy"]
+    ((digest,),) = eventually(
+        lambda: found.sql("SELECT digest FROM v_datasets WHERE run_id = {run:UUID}"), lambda rows: bool(rows)
+    )
+    assert digest == found.ledger["dataset"]
+    params = dict(found.sql("SELECT name, value FROM v_params WHERE run_id = {run:UUID}"))
+    assert params["optimizer/rate"] == "0.5"
+    assert params["api_key"] == "***"
+    steps = runstream_command(found.environment, "reproduce", found.run, "--project", PROJECT)
+    assert head in steps
+    assert "git apply" in steps
+    assert f"numpy=={packages['numpy']}" in steps
+    assert digest in steps
+
+
+def check_that_nothing_is_missing(found: Trained) -> None:
+    assert found.sql("SELECT count() FROM v_gaps WHERE project = {project:String}") == [(0,)]
+    assert found.sql("SELECT count() FROM dead_letters") == [(0,)]
+
+
+def check_that_no_secret_left(found: Trained) -> None:
+    """Neither a table nor an object holds the key that the script's output, config and code had in them."""
+    tables = found.sql("SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'")
+    assert ("writers",) in tables
+    for (table,) in tables:
+        holding = f"SELECT count() FROM {table} WHERE position(toString(tuple(*)), {{key:String}}) > 0"
+        assert found.sql(holding, key=API_KEY) == [(0,)], table
+    for stat in found.store.list("sha256/"):
+        with contextlib.closing(found.store.open(stat.key)) as file:
+            assert API_KEY.encode() not in file.read(), stat.key
