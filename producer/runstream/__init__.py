@@ -8,6 +8,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from runstream import models
 from runstream.artifacts import Artifact, LoggedArtifact
 from runstream.current import (
     current_run,
@@ -18,6 +19,7 @@ from runstream.current import (
     log,
     log_artifact,
     log_code,
+    log_dataset,
     log_histograms,
     register_model,
     rewind,
@@ -95,7 +97,9 @@ __all__ = [
     "log",
     "log_artifact",
     "log_code",
+    "log_dataset",
     "log_histograms",
+    "models",
     "register_model",
     "rewind",
     "unwatch",

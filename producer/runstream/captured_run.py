@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runstream import endings
 from runstream.artifacts import LoggedArtifact
 from runstream.capture import Captured
 from runstream.described import DescribedRun
 from runstream.notices import warn
+
+if TYPE_CHECKING:
+    from runstream.datasets import Dataset
 
 LATE_WAIT_S = 10.0
 """How long the end of a run waits for git at most."""
@@ -65,6 +68,36 @@ class CapturedRun(DescribedRun):
                 raise
             warn(f"log_code() is left out: {error}")
             return None
+
+    def log_dataset(
+        self,
+        data: Any,
+        name: str | None = None,
+        context: str = "",
+        source: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Dataset | None:
+        """Record which data this run reads: a digest of the content, a schema, and a simple profile; not the data.
+
+        `data`: a file, a directory or a list of files; an array of numpy, torch or jax; a table of pandas, polars or
+        Arrow; a Hugging Face dataset; an address such as https:// or s3://; or a mapping of those. The same content has
+        the same digest on any machine. `context`: what it is for, such as `training`. `source`: where it came from,
+        where that is not the path itself. It is read once, in constant memory, and this call waits for it. Never
+        raises: None, with a warning, for what cannot be read.
+        """
+        if self.mode == "disabled":
+            return None
+        try:
+            from runstream.datasets.logged import fingerprint
+
+            dataset, body = fingerprint(data, self.settings, name, context, source, metadata)
+            self._emit(body)
+        except Exception as error:
+            if endings.raised_by_signal_handler(error):
+                raise
+            warn(f"log_dataset({name or type(data).__name__}) is left out: {error}")
+            return None
+        return dataset
 
     # -- inside
 

@@ -7,7 +7,7 @@ import operator
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runstream.artifacts import Artifact, LoggedArtifact
 from runstream.capture import Captured, captured
@@ -23,6 +23,9 @@ from runstream.starts import Identity
 from runstream.tagging import checked_tag
 from runstream.values import as_mapping
 from runstream.versions import ArtifactVersion, UsedArtifact
+
+if TYPE_CHECKING:
+    from runstream.datasets import Dataset
 
 MAX_TEXT = 256
 
@@ -224,6 +227,17 @@ def log_code(
 ) -> LoggedArtifact | None:
     """`Run.log_code` of the current run. Raises NoRunError without one."""
     return current_run("log_code()").log_code(root, include, exclude)
+
+
+def log_dataset(
+    data: Any,
+    name: str | None = None,
+    context: str = "",
+    source: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> Dataset | None:
+    """`Run.log_dataset` of the current run. Raises NoRunError without one."""
+    return current_run("log_dataset()").log_dataset(data, name, context, source, metadata)
 
 
 def finish(exit_code: int = 0) -> None:

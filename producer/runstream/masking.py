@@ -145,15 +145,15 @@ def _without_values(text: str, pieces: list[str]) -> str:
     if not spans:
         return text
     parts, at = [], 0
-    for begin, end in spans:
+    for begin, end, masked in spans:
         if begin >= at:
-            parts += [text[at:begin], MASK]
+            parts += [text[at:begin], masked]
             at = end
     return "".join([*parts, text[at:]])
 
 
-def _values_named(text: str, low: str, piece: str) -> list[tuple[int, int]]:
-    """Where the values stand of names that hold `piece` and say that they are secret."""
+def _values_named(text: str, low: str, piece: str) -> list[tuple[int, int, str]]:
+    """Where the values stand of names that hold `piece` and say that they are secret, and what comes in their place."""
     found = []
     at = low.find(piece)
     while at >= 0:
@@ -164,7 +164,10 @@ def _values_named(text: str, low: str, piece: str) -> list[tuple[int, int]]:
             name = text[begin : to.end("rest")]
             sure = secrecy(name)
             if sure != NO and (span := _value(text, name, begin, to, sure)) is not None:
-                found.append(span)
+                close = to["close"]
+                # Of JSON, where a number stands bare: what stands for it must be JSON too.
+                quote = close if close and close[-1] in "\"'" and not to["quote"] else ""
+                found.append((*span, f"{quote}{MASK}{quote}"))
                 after = span[1]
         at = low.find(piece, after)
     return found

@@ -229,3 +229,16 @@ def test_letters_that_change_their_length_do_no_harm(text: str) -> None:
 )
 def test_a_long_text_of_beginnings_is_masked_in_time_to_its_length(text: str) -> None:
     assert len(mask_text(text)) <= len(text)
+
+
+def test_what_was_json_stays_json() -> None:
+    given = {"password": 12345678, "inner": {"api_key": 987654321, "pin_secret": 1.5e10, "n": [1]}, "lr": 0.1}
+    masked = mask_text(json.dumps(given))
+    assert json.loads(masked) == {
+        "password": "***",
+        "inner": {"api_key": "***", "pin_secret": "***", "n": [1]},
+        "lr": 0.1,
+    }
+    twice = mask_text(json.dumps({"text": json.dumps(given)}))
+    assert "12345678" not in twice
+    assert json.loads(json.loads(twice)["text"])["lr"] == 0.1
