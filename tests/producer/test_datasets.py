@@ -85,7 +85,7 @@ def table(rows: list[Any], schema: pa.Schema = SCHEMA) -> pa.Table:
     return pa.table(arrays, names=schema.names)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(ROWS, st.integers(0, 12), st.integers(0, 12))
 def test_chunks_slices_dictionaries_and_wide_offsets_do_not_matter(rows: list[Any], one: int, two: int) -> None:
     whole = table(rows)
@@ -100,7 +100,7 @@ def test_chunks_slices_dictionaries_and_wide_offsets_do_not_matter(rows: list[An
     assert found(whole).rows == len(rows)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(ROWS)
 def test_polars_holds_what_arrow_holds(rows: list[Any]) -> None:
     frame = pl.from_arrow(table(rows))
@@ -118,7 +118,7 @@ def frame_of(rows: list[Any], text: str = "object") -> pd.DataFrame:
     return pd.DataFrame({**columns, "text": pd.Series(texts, dtype=text)})
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(FLAT, st.randoms())
 def test_a_pandas_frame_is_the_same_however_it_is_stored(rows: list[Any], random: Any) -> None:
     frame = frame_of(rows)
@@ -139,7 +139,7 @@ def test_a_pandas_frame_is_the_same_however_it_is_stored(rows: list[Any], random
     assert digest(frame.set_index("whole")) == expected
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(FLAT, st.data())
 def test_any_one_change_of_a_table_changes_the_digest(rows: list[Any], data: st.DataObject) -> None:
     frame = frame_of(rows)
@@ -172,6 +172,7 @@ def table_equal(one: pd.DataFrame, other: pd.DataFrame) -> bool:
 SHAPES = st.lists(st.integers(0, 4), min_size=1, max_size=3).map(tuple)
 
 
+@settings(deadline=None)
 @given(
     SHAPES, st.sampled_from(["f8", "f4", "f2", "i8", "u1", "i2", "?", "c16", "M8[us]", "U3", "S2"]), st.integers(0, 9)
 )
@@ -233,7 +234,7 @@ NAMES = st.text("abcż\n\t .", min_size=1, max_size=5).filter(lambda name: name.
 FILES = st.dictionaries(NAMES, st.binary(max_size=20), min_size=1, max_size=5)
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(FILES, st.data())
 def test_a_directory_is_its_files_in_any_order(
     tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes], data: st.DataObject

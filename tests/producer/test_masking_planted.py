@@ -6,7 +6,7 @@ import json
 import string
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runstream.masking import LineMasker, mask_command, mask_lines, mask_text
@@ -119,11 +119,13 @@ OPEN = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(SHAPED, AROUND)
 def test_a_known_shape_never_survives_wherever_it_stands(secret: str, around: str) -> None:
     assert secret not in mask_text(around.format(secret))
 
 
+@settings(deadline=None)
 @given(NAMES, drawn(), PLACES, AROUND)
 def test_the_value_of_a_secret_name_never_survives_in_any_notation(
     name: str, secret: str, place: str, around: str
@@ -131,11 +133,13 @@ def test_the_value_of_a_secret_name_never_survives_in_any_notation(
     assert secret not in mask_text(around.format(place.format(name=name, secret=secret)))
 
 
+@settings(deadline=None)
 @given(st.one_of(drawn(), SHAPED), OPEN, AROUND)
 def test_credentials_in_addresses_and_headers_never_survive(secret: str, place: str, around: str) -> None:
     assert secret not in mask_text(around.format(place.format(secret)))
 
 
+@settings(deadline=None)
 @given(st.one_of(drawn(), SHAPED), NAMES)
 def test_a_command_line_and_a_nested_parameter_keep_no_secret(secret: str, name: str) -> None:
     command = ["train.py", f"--{name}", secret, f"--{name}={secret}", f"+x.{name}={secret}", json.dumps({name: secret})]
@@ -144,6 +148,7 @@ def test_a_command_line_and_a_nested_parameter_keep_no_secret(secret: str, name:
     assert secret not in typed(f"config/{name}", secret)["text"]
 
 
+@settings(deadline=None)
 @given(st.lists(of(BASE62 + "+/", 64, 64), min_size=1, max_size=8), st.sampled_from(["", "+", " ", "-", "  "]))
 def test_a_private_key_never_survives_line_by_line_nor_as_a_whole(body: list[str], before: str) -> None:
     kind = "RSA PRIVATE KEY"
@@ -197,6 +202,7 @@ def test_harmless_text_is_unchanged(text: str) -> None:
     assert mask_text(text) == text
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.one_of(st.sampled_from(HARMLESS), st.text(), SHAPED, PLACES, OPEN, NAMES, drawn()), max_size=6),
     st.text(max_size=3),
@@ -206,6 +212,7 @@ def test_masking_what_is_masked_changes_nothing(parts: list[str], between: str) 
     assert mask_text(once) == once
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="İKſ=:'\" apiкey_password0123456789ABab", max_size=200))
 def test_letters_that_change_their_length_do_no_harm(text: str) -> None:
     assert mask_text(mask_text(text)) == mask_text(text)
