@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -87,6 +88,14 @@ def ui(
 
 def migrate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be applied; change nothing.")] = False,
+    system_days: Annotated[
+        int | None,
+        typer.Option(
+            envvar="RUNSTREAM_SYSTEM_DAYS",
+            min=0,
+            help="Days that samples of machines are kept; 0: for ever. Not given: as it was; at first for ever.",
+        ),
+    ] = None,
     as_json: AsJson = False,
     clickhouse: Url = None,
     directory: Directory = None,
@@ -97,10 +106,16 @@ def migrate(
 
         RUNSTREAM_CLICKHOUSE=http://owner:…@db:8123/runstream runstream migrate --dry-run
     """
+    from runstream_storage.connection import connect
+    from runstream_storage.keeping import keep_system_samples
     from runstream_storage.migrate import migrate as apply
 
     with told():
-        done = apply(database_url(settings_of(directory, clickhouse), owner=True), dry_run=dry_run)
+        url = database_url(settings_of(directory, clickhouse), owner=True)
+        done = apply(url, dry_run=dry_run)
+        if system_days is not None and not dry_run:
+            with closing(connect(url)) as client:
+                keep_system_samples(client, system_days)
         names = [one.name for one in done]
         if as_json:
             typer.echo(json.dumps({"applied": [] if dry_run else names, "pending": names if dry_run else []}))

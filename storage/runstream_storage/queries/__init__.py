@@ -5,23 +5,26 @@ that cannot be used, QueryError when the database refuses, and Unreachable when 
 
 Runs that people deleted show nothing; where a page needs them all the same, a function takes `include_deleted`.
 
-* runs: `projects`, `runs`, `count`, `best`, `groups`, `find_run`, `run`, `writers`, `params`, `summaries`, `summary_values`
+* runs: `projects`, `runs`, `count`, `best`, `groups`, `find_run`, `run`, `writers`, `params`, `summaries`,
+  `summary_values`
 * points: `curves`, `curves_against`, `hidden_curves`, `points`, `history`, `metric_definitions`
-* media: `media_names` (with kinds), `media_steps` (the stops of a slider), `media` (at a step or the last one before it)
+* media: `media_names` (with kinds), `media_steps` (the stops of a slider), `media` (at a step or the last before)
 * texts: `text_names`, `text_steps`, `texts` (at a step), `text_page` (a series, paged and searched)
 * histograms: `histogram_names`, `histograms` (thinned), `heat_maps` (on common edges, mass kept)
-* console: `console_writers`, `console` (a page around a place or time, filtered), `console_count`, `console_near` (a time)
-* machines: `system_series` (nodes, metrics, devices), `system_curves` (over time or steps), `step_clocks` (time to step, back)
+* console: `console_writers`, `console` (a page from a place or time on, filtered), `console_count`, `console_near`
+* machines: `system_series` (nodes, metrics, devices), `system_curves` (by time or steps), `step_clocks` (time and step)
 * data: `datasets` of runs, `dataset_runs` (who read the same data)
-* artifacts: `artifact_names`, `artifact_tags`, `artifact_versions`, `artifact`, `artifact_files` (a folder), `run_artifacts`
-* where things come from: `lineage` (of an artifact, dataset, run or model), `environments` and `side_by_side` (of two runs)
+* artifacts: `artifact_page` (filtered, sorted, paged), `artifact_types`, `artifact_names`, `artifact_tags`,
+  `artifact_versions`, `artifact`, `artifact_files` (a folder), `run_artifacts`
+* where things come from: `lineage` (of an artifact, dataset, run or model), `environments`, `side_by_side` (of two)
 * models: `models`, `model_versions`, `model_version`, `model_history`
-* who did what: `audit`, `audit_actors`
+* who did what: `audit`, `audit_actors`, `trash` (runs that can be restored), `saved_views` (of the runs table)
 * what may go: `removable_versions` (expired, not among the best), `live_objects` (what the object store must keep)
 * names for completion: `metric_names`, `param_names`, `summary_names`, `tag_names`, `attribute_values`, `completions`
 * delivery: `gaps`, `pipeline`; and free SQL: `sql`, `sql_stream`, `views`
 """
 
+from runstream_storage.queries.artifact_pages import ArtifactsPage, artifact_page, artifact_types
 from runstream_storage.queries.artifacts import (
     FileEntry,
     FileListing,
@@ -98,16 +101,19 @@ from runstream_storage.queries.results import (
 from runstream_storage.queries.retention import LiveObject, RemovableVersion, live_objects, removable_versions
 from runstream_storage.queries.run import find_run, params, run, summaries, summary_values, writers
 from runstream_storage.queries.runs import best, count, projects, runs
+from runstream_storage.queries.saved_views import SavedView, saved_views
 from runstream_storage.queries.shown import SeriesName
 from runstream_storage.queries.sql import sql, sql_stream, views
 from runstream_storage.queries.system import SystemCurve, SystemSeries, system_curves, system_series
 from runstream_storage.queries.texts import TextValue, text_names, text_page, text_steps, texts
+from runstream_storage.queries.trash import DeletedRun, Trash, trash
 
 __all__ = [
     "ArtifactFile",
     "ArtifactLink",
     "ArtifactName",
     "ArtifactVersion",
+    "ArtifactsPage",
     "AuditPage",
     "AuditPlace",
     "Best",
@@ -122,6 +128,7 @@ __all__ = [
     "Dataset",
     "DeadLetter",
     "DeadLetters",
+    "DeletedRun",
     "Environment",
     "Fact",
     "FileEntry",
@@ -152,6 +159,7 @@ __all__ = [
     "RunHeader",
     "RunRow",
     "RunsPage",
+    "SavedView",
     "SeriesName",
     "Spread",
     "SqlResult",
@@ -162,6 +170,7 @@ __all__ = [
     "SystemSeries",
     "TextValue",
     "TopicProgress",
+    "Trash",
     "Value",
     "View",
     "ViewColumn",
@@ -169,7 +178,9 @@ __all__ = [
     "artifact",
     "artifact_files",
     "artifact_names",
+    "artifact_page",
     "artifact_tags",
+    "artifact_types",
     "artifact_versions",
     "attribute_values",
     "audit",
@@ -214,6 +225,7 @@ __all__ = [
     "run",
     "run_artifacts",
     "runs",
+    "saved_views",
     "side_by_side",
     "sql",
     "sql_stream",
@@ -228,6 +240,7 @@ __all__ = [
     "text_page",
     "text_steps",
     "texts",
+    "trash",
     "views",
     "writers",
 ]
