@@ -13,6 +13,7 @@ from typing import Any
 from runstream import endings
 from runstream.capture import Captured
 from runstream.captured_run import CapturedRun
+from runstream.companion import beside
 from runstream.delivery import DURABILITIES, Part, say_what_is_left, wait_for
 from runstream.endings import Outcome, outcome_of, outcome_of_code
 from runstream.errors import PointsDropped, SettingsError
@@ -54,6 +55,7 @@ class Run(CapturedRun):
         self._earlier: list[Part] = []
         """What was closed by rewinds."""
         self._preempting = False
+        self._companion: beside.Companion | None = None
         self._said = Once()
         super().__init__(
             settings,
@@ -190,6 +192,7 @@ class Run(CapturedRun):
                 self._ended = True
                 self._append_row = _over
                 self._close(writer)
+            self._end_companion()
             if self._identity.external_id:
                 note_attempt(self.settings, self._identity.run_id, self.attempt, self._step - 1)
             if agent_wanted(self.settings):
@@ -218,13 +221,35 @@ class Run(CapturedRun):
     # -- inside
 
     def _begin(self) -> None:
-        with self._lock:
-            self._ready("init()")
-        endings.watch(self)
-        if self._identity.external_id:
-            note_attempt(self.settings, self._identity.run_id, self.attempt, self._step - 1)
-        self._begin_capture()
-        ensure_agent(self.settings, os.environ)
+        starting = self._start_companion()
+        try:
+            with self._lock:
+                self._ready("init()")
+            endings.watch(self)
+            if self._identity.external_id:
+                note_attempt(self.settings, self._identity.run_id, self.attempt, self._step - 1)
+            self._begin_capture()
+            ensure_agent(self.settings, os.environ)
+        finally:
+            self._attach_companion(starting)
+
+    def _start_companion(self) -> beside.Companion | None:
+        run_directory = self.settings.spool_dir / str(self._identity.run_id)
+        return beside.start(self.settings, os.environ, run_directory=run_directory)
+
+    def _attach_companion(self, started: beside.Companion | None) -> None:
+        writer = self._writer
+        if started is None:
+            return
+        if writer is None:
+            started.end()
+        elif started.attach(self.settings, writer.directory, run_id=str(self._identity.run_id)):
+            self._companion = started
+
+    def _end_companion(self) -> None:
+        ended, self._companion = self._companion, None
+        if ended is not None:
+            ended.end()
 
     def _new_writer(self) -> SpoolWriter:
         """This process's writer, with the start of its part of the run in it."""
@@ -273,6 +298,9 @@ class Run(CapturedRun):
     def forked(self) -> None:
         """See Recorder.forked; a rewind is the parent's business."""
         super().forked()
+        if self._companion is not None:
+            self._companion.forked()
+            self._companion = None
         self._earlier = []
         self._rewind_to = None
 
@@ -293,6 +321,8 @@ class Run(CapturedRun):
             self._earlier.append(Part(old.directory, old.position, old.written))
             self._dropped += old.lost_rows + old.lost_events
         self._ready("rewind()")
+        self._end_companion()
+        self._attach_companion(self._start_companion())
         if self._identity.external_id:
             note_attempt(self.settings, self._identity.run_id, self.attempt, at)
 
