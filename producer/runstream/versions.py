@@ -233,6 +233,11 @@ class ArtifactVersion:
 
     def restore(self) -> Edited:
         """Take a deletion back. Raises ArtifactError when a file of it is gone from the object store already."""
+        self.check_restorable()
+        return self._edit("restore", [""])
+
+    def check_restorable(self) -> None:
+        """Raises ArtifactError when a file of it is gone from the object store."""
         from runstream.objects import object_key
 
         self.resolve(deleted=True)
@@ -242,7 +247,6 @@ class ArtifactVersion:
                 raise ArtifactError(
                     f"{self.name}:{self.version} cannot be restored: {file.path} is gone from the object store."
                 )
-        return self._edit("restore", [""])
 
     # -- inside
 

@@ -6,7 +6,22 @@ from typing import Annotated
 
 import typer
 
-from runstream_deploy.cli import dev, dlq, doctor, lag, rebuild, replay, runs, services, sql, sync, up, verify
+from runstream_deploy.cli import (
+    artifacts,
+    dev,
+    dlq,
+    doctor,
+    lag,
+    models,
+    rebuild,
+    replay,
+    runs,
+    services,
+    sql,
+    sync,
+    up,
+    verify,
+)
 
 app = typer.Typer(
     name="runstream",
@@ -43,6 +58,8 @@ LOOK, RUN, KEEP = "Look at runs", "Run the parts", "Keep it healthy"
 app.command("up", rich_help_panel=LOOK)(up.up)
 app.command("sql", rich_help_panel=LOOK)(sql.sql)
 app.add_typer(runs.app, name="runs", rich_help_panel=LOOK)
+app.add_typer(artifacts.app, name="artifacts", rich_help_panel=LOOK)
+app.add_typer(models.app, name="models", rich_help_panel=LOOK)
 app.command("agent", rich_help_panel=RUN)(services.agent)
 app.command("ingest", rich_help_panel=RUN)(services.ingest)
 app.command("ui", rich_help_panel=RUN)(services.ui)

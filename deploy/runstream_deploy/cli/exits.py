@@ -34,7 +34,7 @@ def told() -> Iterator[None]:
     """Errors that a user can mend become one message and an exit code; anything else is a bug and keeps its trace."""
     from clickhouse_connect.driver.exceptions import ClickHouseError
 
-    from runstream.errors import AgentRunning, RunstreamError, SettingsError
+    from runstream.errors import AgentRunning, EditRefused, LookupFailed, RunstreamError, SettingsError
     from runstream_deploy.errors import (
         DeployError,
         KafkaUnreachable,
@@ -48,9 +48,9 @@ def told() -> Iterator[None]:
 
     try:
         yield
-    except (FilterError, NoKafka, QueryError, SettingsError, WrongOffsets, WrongTime) as error:
+    except (EditRefused, FilterError, NoKafka, QueryError, SettingsError, WrongOffsets, WrongTime) as error:
         fail(str(error), USAGE)
-    except (KafkaUnreachable, NoDatabase, NotWritten, Unreachable) as error:
+    except (KafkaUnreachable, LookupFailed, NoDatabase, NotWritten, Unreachable) as error:
         fail(str(error), UNREACHABLE)
     except AgentRunning as error:
         fail(str(error), RUNNING)

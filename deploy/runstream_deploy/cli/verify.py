@@ -24,9 +24,7 @@ SHOWN = 50
 def verify(
     run: Annotated[str, typer.Argument(metavar="[RUN]", help="Run id, beginning of one, your own id or name.")] = "",
     project: Annotated[str, typer.Option("--project", "-p", help="Only this project.")] = "",
-    topic: Annotated[
-        str, typer.Option("--topic", "-t", help="Only this topic, or `metrics`, `control`, `logs`.")
-    ] = "",
+    topic: Annotated[str, typer.Option("--topic", "-t", help="Only this topic, or `metrics`, `control`, `logs`.")] = "",
     deep: Annotated[
         bool, typer.Option("--deep", help="Compare every value bit by bit, and compute all rollups again.")
     ] = False,
