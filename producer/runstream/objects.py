@@ -6,11 +6,12 @@ points group `runstream.object_stores`: this package does not import them.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import BinaryIO, Protocol, runtime_checkable
+from typing import BinaryIO, NamedTuple, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from runstream.errors import ObjectStoreUnknown
@@ -28,6 +29,22 @@ class ObjectStat:
     modified_us: int
 
 
+class FileState(NamedTuple):
+    """What changes when somebody writes to a file or puts another one in its place."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+    @classmethod
+    def of(cls, fd: int) -> FileState:
+        """Of an open file."""
+        found = os.fstat(fd)
+        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
 class Uploads(Protocol):
     """The part of an object store that the agent needs."""
 
@@ -35,8 +52,12 @@ class Uploads(Protocol):
         """Whether the whole object is there; then it counts as new, so that no collection removes it before the event
         that names it is in the database."""
 
-    def put_file(self, key: str, path: Path, sha256: str) -> None:
-        """Stores the file at `path` under `key`; all of it or nothing. `sha256`: hex, checked against what was read."""
+    def put_file(self, key: str, path: Path, sha256: str, seen: FileState | None = None) -> None:
+        """Stores the file at `path` under `key`; all of it or nothing.
+
+        `sha256`: hex, checked against what was read; or, where that costs another pass over the bytes, by the file
+        being all the while in the state `seen`, in which the caller has just hashed it.
+        """
 
 
 class ObjectStore(Uploads, Protocol):
@@ -127,5 +148,5 @@ class StoreOpenedLater:
     def renew(self, key: str) -> bool:
         return self._opened().renew(key)
 
-    def put_file(self, key: str, path: Path, sha256: str) -> None:
-        self._opened().put_file(key, path, sha256)
+    def put_file(self, key: str, path: Path, sha256: str, seen: FileState | None = None) -> None:
+        self._opened().put_file(key, path, sha256, seen)

@@ -16,7 +16,7 @@ from producer.wire import MemoryObjects, MemoryTransport, Spooled, running, sett
 from runstream.agent import Agent
 from runstream.agent.deposits import SMALL_BYTES, Deposits, hashed
 from runstream.errors import StagedFileLost
-from runstream.objects import object_key, open_store
+from runstream.objects import FileState, object_key, open_store
 from runstream.spool_cursor import Cursor
 
 SMALL, LARGE = b"pixels" * 10, os.urandom(SMALL_BYTES + 1)
@@ -184,11 +184,11 @@ class Dying:
     left = {left}
     def renew(self, key):
         return self.store.exists(key)
-    def put_file(self, key, path, sha256):
+    def put_file(self, key, path, sha256, seen=None):
         Dying.left -= 1
         if not Dying.left:
             os.kill(os.getpid(), signal.SIGKILL)
-        self.store.put_file(key, path, sha256)
+        self.store.put_file(key, path, sha256, seen)
 
 agent = Agent(Path({data_dir!r}), MemoryTransport(), Dying(), settings(Path({data_dir!r})), stay=False, leave_after_s=0)
 asyncio.run(agent.run(asyncio.Event()))
@@ -222,7 +222,7 @@ async def test_a_file_that_changes_while_it_is_deposited_is_hashed_again(tmp_pat
     path.write_bytes(b"first")
 
     class Changing(MemoryObjects):
-        def put_file(self, key: str, path: Path, sha256: str) -> None:
+        def put_file(self, key: str, path: Path, sha256: str, seen: FileState | None = None) -> None:
             if not self.puts:
                 path.write_bytes(b"second")
             super().put_file(key, path, sha256)

@@ -20,6 +20,7 @@ from runstream import events
 from runstream.agent import Agent
 from runstream.errors import MessageRefused
 from runstream.messages import Message
+from runstream.objects import FileState
 from runstream.settings import Settings
 from runstream.spool_records import KeySet
 from runstream.spool_writer import SpoolWriter
@@ -171,7 +172,7 @@ class MemoryObjects:
             raise ConnectionError("the store is down")
         return key in self.objects
 
-    def put_file(self, key: str, path: Path, sha256: str) -> None:
+    def put_file(self, key: str, path: Path, sha256: str, seen: FileState | None = None) -> None:
         self.puts += 1
         data = path.read_bytes()
         assert hashlib.sha256(data).hexdigest() == sha256

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from runstream.objects import FileState
 from runstream_storage.errors import (
     ChecksumMismatch,
     InvalidKey,
@@ -73,6 +74,24 @@ def test_a_file_that_is_not_what_was_promised_is_not_kept(
         store.put_file("a/b", file(bytes(size)), sha256(b"something else"))
     assert not store.exists("a/b")
     assert list(store.list("")) == []
+
+
+@pytest.mark.parametrize("size", [100, 40 << 20])
+def test_a_file_that_the_caller_has_hashed_is_checked_by_its_state(
+    store: ObjectStore, file: Callable[[bytes], Path], tmp_path: Path, size: int
+) -> None:
+    data = os.urandom(size)
+    path = file(data)
+    with path.open("rb") as source:
+        seen = FileState.of(source.fileno())
+    store.put_file("a", path, sha256(data), seen)
+    store.get_file("a", tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == data
+    path.write_bytes(os.urandom(size))
+    os.utime(path, ns=(seen.mtime_ns + 1000, seen.mtime_ns + 1000))
+    with pytest.raises(ChecksumMismatch):
+        store.put_file("b", path, sha256(data), seen)
+    assert not store.exists("b")
 
 
 def test_a_refused_file_leaves_the_object_that_was_there(store: ObjectStore, file: Callable[[bytes], Path]) -> None:

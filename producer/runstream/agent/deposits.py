@@ -12,10 +12,10 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from runstream.errors import StagedFileLost
-from runstream.objects import RENEW_AFTER_S, Uploads, object_key
+from runstream.objects import RENEW_AFTER_S, FileState, Uploads, object_key
 
 log = logging.getLogger("runstream.agent")
 T = TypeVar("T")
@@ -36,6 +36,12 @@ MAX_WAITING = 100_000
 class Content(NamedTuple):
     sha256: str
     size: int
+    state: FileState
+    """Of the file when it was hashed."""
+
+    def fields(self) -> dict[str, Any]:
+        """As events have it."""
+        return {"sha256": self.sha256, "size": self.size}
 
 
 class _Waiting(NamedTuple):
@@ -73,10 +79,11 @@ class Deposits:
         """Of a file up to SMALL_BYTES, at once; None: it is larger, or cannot be read now."""
         try:
             with path.open("rb") as file:
+                state = FileState.of(file.fileno())
                 data = file.read(SMALL_BYTES + 1)
         except OSError:
             return None
-        return Content(hashlib.sha256(data).hexdigest(), len(data)) if len(data) <= SMALL_BYTES else None
+        return Content(hashlib.sha256(data).hexdigest(), len(data), state) if len(data) <= SMALL_BYTES else None
 
     async def content_of(self, path: Path) -> Content:
         """Raises StagedFileLost."""
@@ -154,7 +161,7 @@ class Deposits:
         mine = self._under_way[sha256] = asyncio.get_running_loop().create_future()
         try:
             async with self._sending:
-                is_new = await self._in_thread(lambda: self._put(path, sha256))
+                is_new = await self._in_thread(lambda: self._put(path, content))
         finally:
             del self._under_way[sha256]
             mine.set_result(None)
@@ -169,12 +176,12 @@ class Deposits:
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
-    def _put(self, path: Path, sha256: str) -> bool:
+    def _put(self, path: Path, content: Content) -> bool:
         """Whether the store did not have it."""
-        key = object_key(sha256)
+        key = object_key(content.sha256)
         if self._objects.renew(key):
             return False
-        self._objects.put_file(key, path, sha256)
+        self._objects.put_file(key, path, content.sha256, content.state)
         return True
 
 
@@ -184,7 +191,8 @@ def hashed(path: Path) -> Content:
     size = 0
     buffer = memoryview(bytearray(READ_BYTES))
     with path.open("rb", buffering=0) as file:
+        state = FileState.of(file.fileno())
         while count := file.readinto(buffer):
             digest.update(buffer[:count])
             size += count
-    return Content(digest.hexdigest(), size)
+    return Content(digest.hexdigest(), size, state)

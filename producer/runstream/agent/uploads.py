@@ -106,12 +106,12 @@ class Uploader:
 
     async def _file(self, stage: Path, name: str) -> dict[str, Any]:
         content = await self.deposits.deposit(stage / name)
-        return {"path": name, **content._asdict(), "mime": _mime(name)}
+        return {"path": name, **content.fields(), "mime": _mime(name)}
 
 
 def media_fields(staged: dict[str, Any], content: Content) -> dict[str, Any]:
     """Of the `MediaLogged` event for a MediaStaged whose file has this content."""
-    return {**{field: staged[field] for field in MEDIA_FIELDS if field in staged}, **content._asdict()}
+    return {**{field: staged[field] for field in MEDIA_FIELDS if field in staged}, **content.fields()}
 
 
 def manifest_digest(files: list[dict[str, Any]]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
-from runstream.objects import ObjectStat
+from runstream.objects import FileState, ObjectStat
 from runstream_storage.errors import ObjectError, ObjectNotFound
 from runstream_storage.objects.keys import TEMPORARY, check_key, check_prefix, copy_checked, promised_sha256
 from runstream_storage.objects.local_copy import copy_file
@@ -38,11 +38,14 @@ class DirectoryStore:
     def __repr__(self) -> str:
         return f"DirectoryStore({self.root.as_uri()!r})"
 
-    def put_file(self, key: str, path: Path, sha256: str) -> None:
-        """Store a copy of `path`; raises ChecksumMismatch, keeping nothing, unless what was read has this sha256."""
+    def put_file(self, key: str, path: Path, sha256: str, seen: FileState | None = None) -> None:
+        """Store a copy of `path`; raises ChecksumMismatch, keeping nothing, unless what was read has this sha256.
+
+        A file that is in the state `seen` to the end was hashed by the caller.
+        """
         check_key(key)
         with path.open("rb") as source, self._arriving(key) as target:
-            copy_file(source, target, key=key, expected=sha256)
+            copy_file(source, target, key=key, expected=sha256, seen=seen)
 
     def put_bytes(self, key: str, data: bytes) -> None:
         """Store `data`; under a content-addressed key it must have the key's sha256."""

@@ -8,6 +8,7 @@ import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO
 
+from runstream.objects import FileState
 from runstream_storage.errors import ChecksumMismatch
 from runstream_storage.objects.keys import copy_checked
 
@@ -17,13 +18,21 @@ READ_BYTES = 1 << 20
 _CANNOT = (errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EPERM, errno.EBADF)
 
 
-def copy_file(source: BinaryIO, target: BinaryIO, *, key: str, expected: str) -> None:
+def copy_file(source: BinaryIO, target: BinaryIO, *, key: str, expected: str, seen: FileState | None = None) -> None:
     """Copy all of `source` into the empty `target`, which is open for reading, too.
 
-    Raises ChecksumMismatch unless what lies in `target` then has the sha256 `expected` (empty: any).
+    Raises ChecksumMismatch unless what lies in `target` then has the sha256 `expected` (empty: any), or is what
+    somebody hashed who saw `source` in the state `seen`, in which it still is.
     """
     if os.fstat(source.fileno()).st_size > SMALL_BYTES and hasattr(os, "copy_file_range"):
         try:
+            if seen is not None and FileState.of(source.fileno()) == seen:
+                size = _copied(source.fileno(), target.fileno())
+                if size == seen.size and FileState.of(source.fileno()) == seen:
+                    return
+                raise ChecksumMismatch(
+                    key=key, expected=expected.lower(), found="a file that changed while it was read"
+                )
             found = _by_kernel(source.fileno(), target.fileno())
         except OSError as error:
             if error.errno not in _CANNOT:
@@ -36,6 +45,13 @@ def copy_file(source: BinaryIO, target: BinaryIO, *, key: str, expected: str) ->
                 raise ChecksumMismatch(key=key, expected=expected.lower(), found=found)
             return
     copy_checked(source, target.write, key=key, expected=expected, chunk=READ_BYTES)
+
+
+def _copied(source: int, target: int) -> int:
+    done = 0
+    while count := os.copy_file_range(source, target, STEP_BYTES, done, done):
+        done += count
+    return done
 
 
 def _by_kernel(source: int, target: int) -> str:

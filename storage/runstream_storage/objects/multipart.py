@@ -9,8 +9,9 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, NoReturn
 
+from runstream.objects import FileState
 from runstream_storage.errors import ChecksumMismatch
 
 if TYPE_CHECKING:
@@ -31,6 +32,31 @@ class Gone(Exception):
     """The upload is not there any more: finished or given up by somebody else."""
 
 
+class _Job(NamedTuple):
+    """One file that is to become the object `key`."""
+
+    key: str
+    source: BinaryIO
+    size: int
+    expected: str
+    seen: FileState | None
+
+    def is_as_seen(self) -> bool:
+        return self.seen is not None and FileState.of(self.source.fileno()) == self.seen
+
+    def read(self, wanted: int) -> bytes:
+        data = self.source.read(wanted)
+        while len(data) < wanted:  # rare: a file that is read without a buffer
+            more = self.source.read(wanted - len(data))
+            if not more:
+                self.mismatch(f"the file, cut {wanted - len(data)} bytes short")
+            data += more
+        return data
+
+    def mismatch(self, found: str) -> NoReturn:
+        raise ChecksumMismatch(key=self.key, expected=self.expected.lower(), found=found)
+
+
 class Parts:
     """Uploads of one bucket. Parts of all of them share PARTS_AT_ONCE connections and MAX_MEMORY_BYTES.
 
@@ -49,8 +75,8 @@ class Parts:
         self.sent_bytes = 0
         """Of parts that arrived."""
 
-    def put(self, key: str, source: BinaryIO, size: int, expected: str) -> None:
-        """Store the `size` bytes of `source`, which must have the sha256 `expected` (empty: any).
+    def put(self, key: str, source: BinaryIO, size: int, expected: str, seen: FileState | None = None) -> None:
+        """Store the `size` bytes of `source`, which have the sha256 `expected` (empty: any) or stay as `seen`.
 
         Raises ChecksumMismatch, and then gives the upload up; after any other error its parts stay for the next try.
         """
@@ -58,7 +84,7 @@ class Parts:
         for left in reversed(range(TRIES)):
             try:
                 upload, have = self._begin(key)
-                self._send(key, source, size, expected, upload, have)
+                self._send(_Job(key, source, size, expected, seen), upload, have)
             except Gone:
                 if self._is_there(key, size):
                     return
@@ -88,17 +114,13 @@ class Parts:
                 if not listed.is_truncated or not marker:
                     return newest.upload_id, have
 
-    def _send(
-        self, key: str, source: BinaryIO, size: int, expected: str, upload: str, have: dict[int, tuple[str, int]]
-    ) -> None:
+    def _send(self, job: _Job, upload: str, have: dict[int, tuple[str, int]]) -> None:
         from minio.datatypes import Part
 
         etags: dict[int, str] = {}
         running: dict[Future[str], int] = {}
         try:
-            found = self._read_and_send(key, source, size, upload, have, etags, running)
-            if expected and found != expected.lower():
-                _mismatch(key, expected, found)
+            self._read_and_send(job, upload, have, etags, running)
             _collect(running, etags, wait_for_all=True)
         except BaseException as error:
             for future in running:
@@ -106,49 +128,50 @@ class Parts:
             wait(running)
             if isinstance(error, ChecksumMismatch):
                 with suppress(Exception):
-                    self._client._abort_multipart_upload(self._bucket, key, upload)
+                    self._client._abort_multipart_upload(self._bucket, job.key, upload)
             raise
         parts = [Part(number, etags[number]) for number in sorted(etags)]
         with _gone():
-            self._client._complete_multipart_upload(self._bucket, key, upload, parts)
+            self._client._complete_multipart_upload(self._bucket, job.key, upload, parts)
 
     def _read_and_send(
         self,
-        key: str,
-        source: BinaryIO,
-        size: int,
+        job: _Job,
         upload: str,
         have: dict[int, tuple[str, int]],
         etags: dict[int, str],
         running: dict[Future[str], int],
-    ) -> str:
-        """Read all parts and have those sent that are not there; the sha256 of what was read."""
+    ) -> None:
+        """Read all parts and have those sent that are not there. Raises ChecksumMismatch."""
+        trusted = job.is_as_seen()
         digest = hashlib.sha256()
-        part_bytes = part_size(size)
-        source.seek(0)
-        for number, start in enumerate(range(0, size, part_bytes), 1):
-            wanted = min(part_bytes, size - start)
+        part_bytes = part_size(job.size)
+        job.source.seek(0)
+        for number, start in enumerate(range(0, job.size, part_bytes), 1):
+            wanted = min(part_bytes, job.size - start)
             self._memory.take(wanted, self._closing)
             future = None
             try:
-                data = _read_exactly(source, wanted, key)
+                data = job.read(wanted)
                 etag, there = have.get(number, ("", -1))
                 if there == wanted and etag == _md5(data):
                     etags[number] = etag
                 else:
-                    future = self._threads.submit(self._send_part, key, data, upload, number)
+                    future = self._threads.submit(self._send_part, job.key, data, upload, number)
             finally:
                 if future is None:
                     self._memory.give(wanted)
             if future is not None:
                 future.add_done_callback(partial(self._give_back, wanted))
                 running[future] = number
-            digest.update(data)  # while it is on its way
+            if not trusted:
+                digest.update(data)  # while it is on its way
             del data
             _collect(running, etags, wait_for_all=False)
-        if source.read(1):
-            _mismatch(key, "", "a file that grew while it was read")
-        return digest.hexdigest()
+        if job.source.read(1) or (trusted and not job.is_as_seen()):
+            job.mismatch("a file that changed while it was read")
+        if not trusted and job.expected and digest.hexdigest() != job.expected.lower():
+            job.mismatch(digest.hexdigest())
 
     def _give_back(self, size: int, _: object) -> None:
         self._memory.give(size)
@@ -218,20 +241,6 @@ class _Budget:
         with self._changed:
             self._left += size
             self._changed.notify_all()
-
-
-def _read_exactly(source: BinaryIO, wanted: int, key: str) -> bytes:
-    data = source.read(wanted)
-    while len(data) < wanted:  # rare: a file that is read without a buffer
-        more = source.read(wanted - len(data))
-        if not more:
-            _mismatch(key, "", f"the file, cut {wanted - len(data)} bytes short")
-        data += more
-    return data
-
-
-def _mismatch(key: str, expected: str, found: str) -> NoReturn:
-    raise ChecksumMismatch(key=key, expected=expected.lower(), found=found)
 
 
 def _collect(running: dict[Future[str], int], etags: dict[int, str], *, wait_for_all: bool) -> None:

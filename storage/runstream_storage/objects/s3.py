@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
-from runstream.objects import RENEW_AFTER_S, ObjectStat
+from runstream.objects import RENEW_AFTER_S, FileState, ObjectStat
 from runstream_storage.errors import ObjectError, ObjectNotFound, ObjectStoreRefused, ObjectStoreUnavailable
 from runstream_storage.objects.keys import CheckedReader, check_key, check_prefix, copy_checked, promised_sha256
 from runstream_storage.objects.multipart import PART_BYTES, Closing, Gone, Parts, part_size
@@ -61,11 +61,12 @@ class S3Store:
     def __repr__(self) -> str:
         return f"S3Store({self.address!r})"
 
-    def put_file(self, key: str, path: Path, sha256: str) -> None:
+    def put_file(self, key: str, path: Path, sha256: str, seen: FileState | None = None) -> None:
         """Store a copy of `path`, large files in parts, several at a time.
 
         Parts that an earlier, unfinished upload of the same bytes has left in the store are not sent again. Raises
-        ChecksumMismatch, keeping nothing, unless what was read has this sha256.
+        ChecksumMismatch, keeping nothing, unless what was read has this sha256; a file that is in the state `seen` to
+        the end was hashed by the caller.
         """
         check_key(key)
 
@@ -76,7 +77,7 @@ class S3Store:
                     self._put(key, CheckedReader(source, key=key, size=size, expected=sha256), size)
                 else:
                     with self._translated(key):
-                        self._parts.put(key, source, size, sha256)
+                        self._parts.put(key, source, size, sha256, seen)
 
         self._with_bucket(key, upload)
 
