@@ -31,6 +31,7 @@ class Values:
         self._store = store
         self._project = project
         self._steps = steps
+        self._kept: set[str] = set()
         self._pending: dict[str, list[dict[str, object]]] = {}
 
     def close(self) -> None:
@@ -77,6 +78,9 @@ class Values:
 
     def keep(self, content: bytes) -> str:
         sha256 = hashlib.sha256(content).hexdigest()
+        if sha256 in self._kept:
+            return sha256
+        self._kept.add(sha256)
         self._store.put_bytes(object_key(sha256), content)
         return sha256
 

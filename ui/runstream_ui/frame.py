@@ -11,6 +11,7 @@ from runstream_ui import data, formats, urls
 
 PROJECT_KEY = "project"
 _PENDING = "pending-page"
+_PENDING_TAB = "pending-tab"
 
 
 def project() -> str | None:
@@ -68,3 +69,17 @@ def follow_pending() -> None:
         return
     page, params = pending
     st.switch_page(st.session_state["pages"][page], query_params={key: value for key, value in params.items() if value})
+
+
+def open_tab(name: str) -> None:
+    """Lead to another tab of the same page, from a callback. The address of a tab is its widget's own, so the page takes
+    the name over by `follow_tab` when it is drawn again."""
+    st.session_state[_PENDING_TAB] = name
+    st.rerun("app")
+
+
+def follow_tab(key: str) -> None:
+    """Carry out what `open_tab` asked for; called before the tabs with this key are drawn."""
+    name = st.session_state.pop(_PENDING_TAB, None)
+    if name is not None:
+        st.session_state[key] = name

@@ -115,16 +115,20 @@ def heat_map_options(title: str, grid: Grid, *, log: bool = False) -> dict[str, 
     """Steps across, bins up, the share of a step's values as colour (its logarithm with `log`)."""
     shares = grid.shares
     rows, columns = np.nonzero(shares > 0)
+    bounds = [f"{low!r}:{high!r}" for low, high in zip(*_bounds(grid), strict=True)]
     shown = np.log10(shares[rows, columns]) if log else shares[rows, columns]
     low, high = (float(shown.min()), float(shown.max())) if shown.size else (0.0, 1.0)
-    cells = zip(rows.tolist(), columns.tolist(), rounded(shown, 4), rounded(grid.counts[rows, columns], 4), strict=True)
+    by_bin: list[list[list[float | None]]] = [[] for _ in bounds]
+    numbers = (rounded(shown, 4), rounded(grid.counts[rows, columns], 4))
+    for step, place, colour, count in zip(rows.tolist(), columns.tolist(), *numbers, strict=True):
+        by_bin[place].append([step, place, colour, count])
     options: dict[str, Any] = in_chart(
         {
             "animation": False,
             "aria": {"enabled": True, "label": {"description": f"Histograms of {title} over steps, as a heat map"}},
             "grid": {"left": 8, "right": 14, "top": 10, "bottom": 6, "containLabel": True},
             "xAxis": _categories([str(step) for step in grid.steps]),
-            "yAxis": _categories([f"{low!r}:{high!r}" for low, high in zip(*_bounds(grid), strict=True)]),
+            "yAxis": _categories(bounds, every=7),
             "visualMap": {
                 "show": False,
                 "min": low,
@@ -133,13 +137,17 @@ def heat_map_options(title: str, grid: Grid, *, log: bool = False) -> dict[str, 
                 "inRange": {"color": list(_COLOURS)},
             },
             "tooltip": {"trigger": "item", "appendTo": "body", "transitionDuration": 0},
+            # A series a bin, named by its edges: the tooltip knows the name of a series, and nothing of an axis.
             "series": [
                 {
                     "type": "heatmap",
-                    "data": [list(cell) for cell in cells],
+                    "name": name,
+                    "data": by_bin[place],
                     "progressive": 0,
                     "emphasis": {"itemStyle": {"borderColor": LABEL, "borderWidth": 1}},
                 }
+                for place, name in enumerate(bounds)
+                if by_bin[place]
             ],
         }
     )
@@ -226,14 +234,14 @@ def _bounds(grid: Grid) -> tuple[list[float | None], list[float | None]]:
     return edges[:-1], edges[1:]
 
 
-def _categories(names: list[str]) -> dict[str, Any]:
+def _categories(names: list[str], every: int = 0) -> dict[str, Any]:
     return {
         "type": "category",
         "data": names,
         "splitLine": {"show": False},
         "axisTick": {"show": False},
         "axisLine": {"lineStyle": {"color": AXIS}},
-        "axisLabel": {"fontSize": 11, "hideOverlap": True, "color": LABEL},
+        "axisLabel": {"fontSize": 11, "hideOverlap": True, "color": LABEL} | ({"interval": every} if every else {}),
     }
 
 

@@ -48,7 +48,12 @@ def sections(series: Sequence[SystemSeries]) -> dict[str, list[str]]:
         section = "Process" if entry.metric == "threads" else _SECTIONS.get(prefix, prefix)
         found.setdefault(section, set()).add(entry.metric)
     order = [*dict.fromkeys(_SECTIONS.values()), *sorted(found)]
-    return {section: sorted(found[section]) for section in dict.fromkeys(order) if section in found}
+    return {section: sorted(found[section], key=_weight) for section in dict.fromkeys(order) if section in found}
+
+
+def _weight(metric: str) -> tuple[bool, bool, str]:
+    """How busy something is comes before how much of it there is."""
+    return "utilization" not in metric, not metric.endswith("percent"), metric
 
 
 def unit_of(metric: str) -> Unit:
@@ -175,7 +180,8 @@ def spread_options(
     high = max((float(by_key[key].x1[-1]) for key in shown), default=1.0)
     edges = np.linspace(low, high if high > low else low + 1, _COLUMNS + 1)
     centres = edges[:-1] / 2 + edges[1:] / 2
-    cells, values = [], []
+    cells: list[list[list[float]]] = [[] for _ in shown]
+    values: list[float] = []
     for row, key in enumerate(reversed(shown)):
         curve = by_key[key]
         place = np.searchsorted(curve.x0, centres, side="right") - 1
@@ -184,7 +190,7 @@ def spread_options(
             if source >= 0 and np.isfinite(curve.mean[source]) and centres[column] <= curve.x1[-1]:
                 value = float(curve.mean[source])
                 values.append(value)
-                cells.append([column, row, value])
+                cells[row].append([column, row, round(value, 4)])
     scale = {"time": 1e3, "relative": 1e6, "step": 1.0}[x_axis]
     options: dict[str, Any] = in_chart(
         {
@@ -212,7 +218,11 @@ def spread_options(
                 "inRange": {"color": ["#440154", "#414487", "#2a788e", "#22a884", "#7ad151", "#fde725"]},
             },
             "tooltip": {"trigger": "item", "appendTo": "body", "transitionDuration": 0},
-            "series": [{"type": "heatmap", "data": [[a, b, round(c, 4)] for a, b, c in cells], "progressive": 0}],
+            # A series a row: the tooltip knows the name of a series, and nothing of an axis.
+            "series": [
+                {"type": "heatmap", "name": names[key], "data": cells[row], "progressive": 0}
+                for row, key in enumerate(reversed(shown))
+            ],
         }
     )
     number = script(unit) if unit else script("number")

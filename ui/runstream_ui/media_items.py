@@ -131,19 +131,23 @@ def top_level(names: Sequence[str], tables: Sequence[str]) -> list[str]:
 
 def _boxes(metadata: Mapping[str, Any], classes: Classes) -> list[dict[str, Any]]:
     labels = _labels(metadata.get("classes"))
-    drawn = []
+    drawn: list[dict[str, Any]] = []
     given = metadata.get("boxes")
+    layers: dict[str, int] = {}
     for box in (given if isinstance(given, list) else [])[:_MAX_BOXES]:
         if not isinstance(box, dict) or not all(_is_number(box.get(name)) for name in ("x", "y", "width", "height")):
             continue
         number = box.get("class")
         label = str(box.get("label") or labels.get(str(number), "") or "")
         score = f" {formats.number(float(box['score']), 2)}" if _is_number(box.get("score")) else ""
-        key = classes.key(str(box.get("set") or "boxes"), number, labels.get(str(number), label))
+        layer = str(box.get("set") or "boxes")
+        key = classes.key(layer, number, labels.get(str(number), label))
         drawn.append(
             {
                 "key": key,
                 "label": f"{formats.middle_cut(label or classes.labels[key], 40)}{score}",
+                # A class has one colour in all sets; the sets differ in their lines.
+                "dashed": layers.setdefault(layer, len(layers)) > 0,
                 **{name: float(box[name]) for name in ("x", "y", "width", "height")},
             }
         )

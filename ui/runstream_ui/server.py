@@ -19,19 +19,19 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def asgi_app(settings: UiSettings, *, host: str = "127.0.0.1", port: int = 0) -> Any:
-    """The UI as one ASGI application with its own lifespan; also serves `/files/…` (artifact downloads).
+    """The UI as one ASGI application with its own lifespan; also serves files (`/files/…`, `/archive`).
 
     One a process: Streamlit keeps its settings and its runtime in the process. `host` and `port` are where it is going
     to be reached; on loopback only loopback host names are accepted, so that no page elsewhere can rebind its name.
     """
     import streamlit as st
 
-    from runstream_ui import console_text, downloads
+    from runstream_ui import archives, console_text, downloads
 
     _apply_options(host=host, port=port)
     context.configure(settings)
     threading.Thread(target=_warm_up, name="runstream-ui-warm-up", daemon=True).start()
-    return st.App(_HERE / "app.py", routes=[*downloads.routes(), *console_text.routes()])
+    return st.App(_HERE / "app.py", routes=[*downloads.routes(), *archives.routes(), *console_text.routes()])
 
 
 def uvicorn_options() -> dict[str, Any]:

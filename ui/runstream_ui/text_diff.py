@@ -38,8 +38,8 @@ def diff_html(old: str, new: str, *, left: str, right: str, layout: Layout) -> s
     """A table of the lines of both; `left` and `right` head the sides. Changes carry a sign besides their colour."""
     rows = pairs(old, new)
     if layout == "inline":
-        return _table([left, right], "".join(_inline(rows)), "rs-diff rs-inline")
-    return _table([left, right], "".join(_beside(pair) for pair in rows), "rs-diff")
+        return _table([left, right], "".join(_inline(rows)), inline=True)
+    return _table([left, right], "".join(_beside(pair) for pair in rows), inline=False)
 
 
 def changes(old: str, new: str) -> tuple[int, int]:
@@ -51,11 +51,17 @@ def changes(old: str, new: str) -> tuple[int, int]:
     )
 
 
-def _table(heads: Sequence[str], body: str, classes: str) -> str:
-    columns = "".join(f'<th colspan="2" scope="col">{in_html(head)}</th>' for head in heads)
-    if "rs-inline" in classes:
-        columns = f'<th colspan="3" scope="col">{in_html(" → ".join(heads))}</th>'
-    return f'<div class="{classes}"><table><thead><tr>{columns}</tr></thead><tbody>{body}</tbody></table></div>'
+def _table(heads: Sequence[str], body: str, *, inline: bool) -> str:
+    number = '<col class="rs-no">'
+    if inline:
+        columns, titles = f"{number * 2}<col>", f'<th colspan="3" scope="col">{in_html(" → ".join(heads))}</th>'
+    else:
+        columns = f"{number}<col>" * len(heads)
+        titles = "".join(f'<th colspan="2" scope="col">{in_html(head)}</th>' for head in heads)
+    return (
+        f'<div class="rs-diff rs-words"><table><colgroup>{columns}</colgroup><thead><tr>{titles}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
 
 
 def _beside(pair: Pair) -> str:

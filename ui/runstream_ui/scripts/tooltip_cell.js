@@ -1,8 +1,8 @@
-// One cell of a heat map of histograms: [place of the step, place of the bin, colour, count].
+// One cell of a heat map of histograms: [place of the step, place of the bin, colour, count]; the series is named by the
+// edges of the bin, low:high.
 function (item) {
-  const num = __NUMBER__, axes = chart.getOption();
-  const [at, bin, , count] = item.value;
-  const [low, high] = axes.yAxis[0].data[bin].split(':').map(Number);
-  return '<div style="font-size:12px"><div style="opacity:.7">step ' + num(+axes.xAxis[0].data[at]) + '</div>' +
-    '<span style="font-variant-numeric:tabular-nums">' + num(low) + ' … ' + num(high) + '</span>: <b>' + num(count) + '</b></div>';
+  const num = __NUMBER__;
+  const [low, high] = item.seriesName.split(':').map(Number);
+  return '<div style="font-size:12px"><div style="opacity:.7">step ' + num(Number(item.name)) + '</div>' +
+    '<span style="font-variant-numeric:tabular-nums">' + num(low) + ' … ' + num(high) + '</span>: <b>' + num(item.value[3]) + '</b></div>';
 }

@@ -1,7 +1,6 @@
-// One cell of the heat map of devices: [place on the axis, row, value].
+// One cell of the heat map of devices: [place on the axis, row, value]; the series is named as its device.
 function (item) {
-  const esc = echarts.format.encodeHTML, num = __NUMBER__, head = __HEAD__, axes = chart.getOption();
-  const [at, row, value] = item.value;
-  return '<div style="font-size:12px"><div style="opacity:.7">' + esc(head(+axes.xAxis[0].data[at])) + '</div>' +
-    esc(String(axes.yAxis[0].data[row])) + ': <b>' + esc(num(value)) + '</b></div>';
+  const esc = echarts.format.encodeHTML, num = __NUMBER__, head = __HEAD__;
+  return '<div style="font-size:12px"><div style="opacity:.7">' + esc(head(Number(item.name))) + '</div>' +
+    esc(item.seriesName) + ': <b>' + esc(num(item.value[2])) + '</b></div>';
 }

@@ -10,6 +10,7 @@ from runstream_storage.queries.results import RunRow
 from runstream_ui import data, formats, frame, urls
 from runstream_ui.palette import run_colour, state_colour
 from runstream_ui.widgets import empty
+from runstream_ui.widgets.environment_diff import environment_diff
 from runstream_ui.widgets.histogram_view import histogram_view
 from runstream_ui.widgets.media_view import media_view
 from runstream_ui.widgets.metric_sections import metric_sections
@@ -22,7 +23,10 @@ from runstream_ui.widgets.text_view import text_view
 
 _MAX_RUNS = 30
 _OFFERED = 200
-_TABS = ("Charts", "Params", "Metrics", "Parallel", "Scatter", "Media", "Histograms", "Tables", "Text", "System")
+_TABS = (
+    *("Charts", "Params", "Metrics", "Environment", "Parallel", "Scatter"),
+    *("Media", "Histograms", "Tables", "Text", "System"),
+)
 
 
 def page() -> None:
@@ -46,6 +50,9 @@ def page() -> None:
     with tabs["Metrics"] as tab:
         if tab.open:
             _metrics(project, runs)
+    with tabs["Environment"] as tab:
+        if tab.open:
+            environment_diff(project, runs)
     run_ids = tuple(run.run_id for run in runs)
     with tabs["Parallel"] as tab:
         if tab.open:

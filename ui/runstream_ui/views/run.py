@@ -9,8 +9,9 @@ from runstream_ui import data, formats, frame, urls
 from runstream_ui.markup import in_markdown
 from runstream_ui.widgets import empty
 from runstream_ui.widgets.artifact_files import artifact_links
-from runstream_ui.widgets.environment import environment
+from runstream_ui.widgets.changes import changes
 from runstream_ui.widgets.console_view import console_view
+from runstream_ui.widgets.environment import environment
 from runstream_ui.widgets.histogram_view import histogram_view
 from runstream_ui.widgets.media_view import media_view
 from runstream_ui.widgets.metric_sections import metric_sections
@@ -26,7 +27,7 @@ from runstream_ui.widgets.text_view import text_view
 
 _TABS = (
     *("Charts", "System", "Media", "Histograms", "Tables", "Text", "Console"),
-    *("Params", "Metrics", "Artifacts", "Starts", "Environment"),
+    *("Params", "Metrics", "Artifacts", "Starts", "Environment", "History"),
 )
 
 
@@ -47,6 +48,7 @@ def page() -> None:
         with st.container(width="stretch"):
             run_header(project, header.run.run_id)
         run_actions(header.run)
+    frame.follow_tab("tab")
     tabs = dict(zip(_TABS, st.tabs(_TABS, key="tab", on_change="rerun", bind="query-params"), strict=True))
     with tabs["Charts"] as tab:
         if tab.open:
@@ -79,13 +81,16 @@ def page() -> None:
             _metrics(project, header.run.run_id)
     with tabs["Artifacts"] as tab:
         if tab.open:
-            artifact_links(project, data.run_artifacts(project, header.run.run_id))
+            artifact_links(project, header.run.run_id, data.run_artifacts(project, header.run.run_id))
     with tabs["Starts"] as tab:
         if tab.open:
             starts(project, header)
     with tabs["Environment"] as tab:
         if tab.open:
-            environment(header)
+            environment(project, header)
+    with tabs["History"] as tab:
+        if tab.open:
+            changes(project, key="run", run_ids=(header.run.run_id,))
 
 
 def _missing(project: str, run_id: str) -> None:
@@ -93,8 +98,12 @@ def _missing(project: str, run_id: str) -> None:
         empty.no_runs(project)
         return
     st.markdown("#### No such run")
-    st.markdown(f"{in_markdown(run_id)} is not a run of **{in_markdown(project)}**. It may belong to another project.")
-    st.button("All runs", key="all-runs", on_click=frame.go, args=("runs",), kwargs={"project": project})
+    st.markdown(
+        f"{in_markdown(run_id)} is not a run of **{in_markdown(project)}**. It may belong to another project, or be deleted: the trash knows."
+    )
+    with st.container(horizontal=True, gap="small"):
+        st.button("All runs", key="all-runs", on_click=frame.go, args=("runs",), kwargs={"project": project})
+        st.button("Trash", key="to-trash", on_click=frame.go, args=("trash",), kwargs={"project": project})
 
 
 def _metrics(project: str, run_id: str) -> None:

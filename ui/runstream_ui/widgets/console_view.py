@@ -35,7 +35,7 @@ _STREAMS = ("stdout", "stderr")
 
 
 def console_view(project: str, run: RunRow) -> None:
-    follow = _REFRESH_S if data.is_live([run]) and not urls.get("line") else None
+    follow = _REFRESH_S if data.is_live([run]) else None
     st.fragment(guarded(_view), run_every=follow, key="console")(project, run)
 
 
@@ -116,14 +116,13 @@ def _jumps(project: str, run: RunRow, which: ConsoleFilter) -> None:
     st.button("Newest", key="console-newest", on_click=_newest, type="tertiary")
     choice = f"?rank={which.rank}" if which.rank is not None else ""
     link = f"console/{quote(project, safe='')}/{quote(run.run_id, safe='')}.txt{choice}"
-    st.html(f'<div class="rs-line"><a href="{link}" download>Download</a></div>', width="content")
+    st.html(f'<div class="rs-line rs-at"><a href="{link}" download>Download</a></div>', width="content")
 
 
 def _newest() -> None:
     urls.put("line", "")
     moments.choose(None)
-    # The page itself is run again, so that a living run is followed again.
-    st.session_state["console-newest-at"] = True
+    st.session_state.pop("console-scrolled", None)
 
 
 def _hits(project: str, run_id: str, which: ConsoleFilter, pattern: re.Pattern[str] | None, *, several: bool) -> None:
@@ -179,7 +178,7 @@ def _lines(project: str, run: RunRow, which: ConsoleFilter, pattern: re.Pattern[
         lines,
         pattern,
         several=several,
-        on_open=lambda line_id: _to_charts(project, run_id, line_id),
+        on_open=_to_charts,
         on_more=scroll,
         at=marked,
         anchor=f"{asked}/{moments.chosen_us()}/{which.rank}/{which.stream}",
@@ -193,8 +192,8 @@ def _lines(project: str, run: RunRow, which: ConsoleFilter, pattern: re.Pattern[
     )
     errors = " · amber edge: stderr" if any(line.stream == "stderr" for line in lines) else ""
     st.html(
-        f'<div class="rs-line">{formats.count(len(lines))} lines loaded; more come as you scroll · times are local, UTC '
-        f"on hover · a click on a time shows that moment on the charts{errors}</div>"
+        f'<div class="rs-line">{formats.count(len(lines))} lines loaded; more come as you scroll · times are local, '
+        f"UTC on hover · a click on a time shows that moment on the charts{errors}</div>"
     )
 
 
@@ -259,7 +258,9 @@ def _to_line(line_id: str) -> None:
     moments.choose(None)
 
 
-def _to_charts(project: str, run_id: str, line_id: str) -> None:
+def _to_charts(line_id: str) -> None:
     place = _place(line_id)
     if place is not None:
-        frame.go("run", project=project, run=run_id, tab="Charts", moment=str(place.ts_us))
+        moments.choose(place.ts_us)
+        urls.put("line", "")
+        frame.open_tab("Charts")

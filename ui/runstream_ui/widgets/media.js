@@ -48,6 +48,7 @@ function drawPanel(panel, root, hidden) {
     const wide = row.items.some((item) => ['html', 'text'].includes(item.kind));
     const items = make('div', 'items' + (wide ? ' wide' : row.items.length === 1 && !row.label ? ' single' : ''));
     for (const item of row.items) items.append(drawItem(item, root, hidden, colours));
+    if (wide || row.label || row.items.length > 1) el.classList.add('full');
     if (!row.items.length) items.append(make('div', 'quiet', 'nothing logged up to here'));
     line.append(items);
     el.append(line);
@@ -185,6 +186,7 @@ function boxes(el, item, hidden, colours) {
     rect.setAttribute('stroke', colour);
     rect.setAttribute('stroke-width', '2');
     rect.setAttribute('vector-effect', 'non-scaling-stroke');
+    if (box.dashed) rect.setAttribute('stroke-dasharray', '6 4');
     svg.append(rect);
     const tag = make('span', 'tag' + (box.y < 0.08 ? ' inside' : ''), box.label);
     tag.style.left = 100 * Math.max(0, box.x) + '%';

@@ -89,9 +89,9 @@ def _chosen(offered: Sequence[MediaName], tables: Sequence[str]) -> list[str]:
     wanted = (search or "").lower()
     of_kind = [entry.name for entry in offered if not picked or entry.kind in picked]
     names = list(dict.fromkeys(of_kind))
-    if wanted:
-        return [name for name in names if wanted in name.lower()]
-    return top_level(names, tables)
+    logged = top_level(names, tables)
+    # Masks and cells of tables are found by their own names alone.
+    return [name for name in logged if wanted in name.lower()] or [name for name in names if wanted in name.lower()]
 
 
 def _panel(

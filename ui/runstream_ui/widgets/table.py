@@ -50,8 +50,8 @@ class Chip:
 @dataclass(frozen=True)
 class Cell:
     """`dot` and `swatch` are CSS colours; `mark` is differs, absent or muted; `hover` is the whole or exact text;
-    `flag` says what is wrong, behind a small mark. `image` and `play` are addresses of a picture, shown in small, and of
-    a sound or video."""
+    `flag` says what is wrong, behind a small mark. `image` and `play` are addresses of a picture, shown in small, and
+    of a sound or video."""
 
     text: str = ""
     hover: str = ""

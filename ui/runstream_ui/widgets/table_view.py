@@ -137,7 +137,7 @@ def _rows(item: MediaItem, found: LoggedTable, key: str) -> None:
         )
         link = urls.file_link(item.sha256, f"{item.name.rsplit('/', 1)[-1]}.jsonl")
         st.html(
-            f'<div class="rs-line"><a href="{link}" download>Download</a> · {formats.size(item.size)}</div>',
+            f'<div class="rs-line rs-at"><a href="{link}" download>Download</a> · {formats.size(item.size)}</div>',
             width="content",
         )
     shown = logged_tables.searched(found, search or "")

@@ -88,7 +88,7 @@ def _name(known: Sequence[str]) -> str:
         "Series",
         known,
         key="text-name",
-        placeholder=f"All {formats.plural(len(known), 'series')}" if len(known) > 1 else known[0],
+        placeholder=f"All {len(known)} series" if len(known) > 1 else known[0],
         label_visibility="collapsed",
         format_func=lambda name: formats.middle_cut(str(name), 46),
         width=300,
