@@ -56,6 +56,7 @@ def refresh(client: Client, *, project: str = "", run_ids: Sequence[str] = ()) -
     function of the points, and the one that has seen most wins. Call it after the rows are durable: what arrives
     while it runs is for the next call. Raises QueryError and Unreachable.
     """
+    complete_ancestry(client, project=project)
     if not (found := candidates(client, project=project, run_ids=run_ids)):
         return 0
     by_project: defaultdict[str, list[Candidate]] = defaultdict(list)
@@ -68,6 +69,22 @@ def refresh(client: Client, *, project: str = "", run_ids: Sequence[str] = ()) -
             for batch in batches(pairs):
                 write(client, of_project, batch)
                 done += len(batch)
+    return done
+
+
+def complete_ancestry(client: Client, *, project: str = "") -> int:
+    """Add the ancestors of forks whose parents became known later than they; how many there were.
+
+    One round adds what a run's parent has, so a chain that arrived from its end needs a round for each link.
+    """
+    columns = ("project", "run_id", "depth", "source", "upto", "ver")
+    done = 0
+    while missing := rows(client, "ancestry_missing", project=project):
+        try:
+            client.insert("ancestry", missing, column_names=columns, settings=WRITE)
+        except Exception as error:
+            raise translate(error) from error
+        done += len(missing)
     return done
 
 

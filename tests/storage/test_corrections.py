@@ -9,12 +9,22 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from runstream_storage import corrections, queries
-from storage.conftest import version
+from storage.conftest import uuid7, version
 from storage.history_model import METRICS, Story
 
 curves_module = importlib.import_module("runstream_storage.queries.curves")  # the name is the function's
 pytestmark = pytest.mark.clickhouse
-MERGED = ("points", "metric_summary", "run_summary", "curve", "summary_exact", "runs", "rewinds", "coverage")
+MERGED = (
+    "points",
+    "metric_summary",
+    "run_summary",
+    "curve",
+    "summary_exact",
+    "runs",
+    "rewinds",
+    "coverage",
+    "ancestry",
+)
 SEEDS = (2, 3)
 
 
@@ -178,3 +188,65 @@ def test_ordinary_runs_need_no_correction(client: Client, pen: Any) -> None:
         pen.points(run_id, "loss", [3.0], steps=[2], writer=9, attempt=1)
     assert corrections.refresh(client) == 0
     assert [one.n for one in queries.summaries(client, "vision", [run_id])] == [3]
+
+
+def shown(client: Client, run_id: str) -> list[float]:
+    sql = "SELECT value FROM v_points WHERE project = 'vision' AND run_id = {run:UUID} ORDER BY step"
+    values = [row[0] for row in client.query(sql, parameters={"run": run_id}).result_rows]
+    curve = queries.curves(client, "vision", [run_id], ["loss"]).get(run_id, "loss")
+    assert curve is not None
+    assert curve.lo.tolist() == values
+    return values
+
+
+def test_a_chain_of_forks_is_shown_as_soon_as_it_arrives(client: Client, pen: Any) -> None:
+    root = pen.run(0)
+    pen.points(root, "loss", [1.0, 2.0, 3.0, 4.0])
+    child = pen.run(1, writer=2, forked_from=root, fork_step=2)
+    grandchild = pen.run(2, writer=3, forked_from=child, fork_step=1)
+    pen.points(grandchild, "loss", [9.0], steps=[5], writer=3)
+    assert shown(client, child) == [1.0, 2.0, 3.0]
+    assert shown(client, grandchild) == [1.0, 2.0, 9.0]
+    assert corrections.complete_ancestry(client) == 0
+    pen.rewound(root, rank=0, attempt=1, step=0, writer=4)
+    assert shown(client, grandchild) == [1.0, 9.0]
+
+
+def test_parents_that_arrive_after_their_children_are_added(client: Client, pen: Any) -> None:
+    root, links = uuid7(0), []
+    for number in (4, 3, 2, 1):
+        links.append(pen.run(number, writer=number, forked_from=uuid7(number - 1), fork_step=number))
+    pen.run(0)
+    pen.points(root, "loss", [float(step) for step in range(6)])
+    corrections.refresh(client, run_ids=[root])
+    assert [shown(client, link) for link in reversed(links)] == [[0.0, 1.0]] * 4
+    assert corrections.complete_ancestry(client) == 0
+    found = queries.summaries(client, "vision", links, metrics=["loss"])
+    assert [(one.n, one.last) for one in found] == [(2, 1.0)] * 4
+
+
+def test_a_fork_of_itself_ends(client: Client, pen: Any) -> None:
+    run_id = pen.run(0, forked_from=uuid7(0), fork_step=1)
+    pen.points(run_id, "loss", [1.0, 2.0, 3.0])
+    corrections.refresh(client)
+    assert corrections.complete_ancestry(client) == 0
+    assert client.query("SELECT value FROM v_points ORDER BY step").result_columns == [(1.0, 2.0, 3.0)]
+
+
+def test_who_asked_before_the_first_correction_sees_it(client: Client, pen: Any) -> None:
+    steady, again = pen.run(0), pen.run(1)
+    pen.points(steady, "loss", [5.0])
+    pen.points(again, "loss", [9.0, 1.0])
+
+    def asked() -> tuple[list[Any], Any, Any]:
+        page = queries.runs(client, ["vision"], sort="max(loss)", columns=["max(loss)", "count(loss)"])
+        groups = queries.groups(client, ["vision"], "project", columns=["max(loss)"])
+        best = queries.best(client, ["vision"], "max(loss)", goal="max")
+        return [row.values["max(loss)"] for row in page.rows], groups[0].values["max(loss)"].max, best and best.value
+
+    assert asked() == ([9.0, 5.0], 9.0, 9.0)
+    pen.points(again, "loss", [2.0], steps=[0], attempt=1, writer=2)
+    pen.alive(again, at_us=pen.start_us, writer=2, attempt=1)
+    assert corrections.refresh(client) == 1
+    assert asked() == ([5.0, 2.0], 5.0, 5.0)
+    assert queries.count(client, ["vision"], filter="max(loss) > 4") == 1

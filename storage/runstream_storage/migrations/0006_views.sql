@@ -9,7 +9,7 @@
 -- run_gaps: what v_gaps shows and what may still be on its way: at the end of what a writer announced, and not settled.
 -- And run_sources,
 -- for the runs that were forked or rewound only: a row is a run whose points they show, themselves (depth 0) or an
--- ancestor. Of its points those count whose step is at most `upto` and that no element (rank, attempt, step) of `cuts`
+-- ancestor, by the table ancestry. Of its points those count whose step is at most `upto` and that no element (rank, attempt, step) of `cuts`
 -- hides: a point of this rank and an earlier attempt with a greater step. At equal steps the lowest depth wins. A rewind
 -- hides what was inherited, too: to a child, its ancestors' attempts are earlier than any of its own.
 -- In ordinary runs a point costs no more than a look into a set, which is empty while nobody forks or rewinds.
@@ -49,23 +49,10 @@ GROUP BY project, run_id
 SETTINGS do_not_merge_across_partitions_select_final = 1;
 
 CREATE VIEW IF NOT EXISTS run_sources AS
-WITH RECURSIVE chain AS
-(
-    SELECT project, run_id, run_id AS source, toUInt16(0) AS depth, toInt64(9223372036854775807) AS upto, forked_from, fork_step
-    FROM runs FINAL
-    WHERE run_id IN (SELECT run_id FROM moved_runs)
-    UNION ALL
-    SELECT c.project, c.run_id, toUUIDOrZero(c.forked_from), toUInt16(c.depth + 1), least(c.upto, c.fork_step),
-           p.forked_from, p.fork_step
-    FROM chain AS c
-    LEFT JOIN (SELECT project, run_id, forked_from, fork_step FROM runs FINAL) AS p
-        ON p.project = c.project AND p.run_id = toUUIDOrZero(c.forked_from)
-    WHERE c.forked_from != '' AND c.depth < 64
-)
 SELECT k.project AS project, k.run_id AS run_id, k.source AS source, k.depth AS depth, k.upto AS upto,
        arrayConcat(w.cuts, arrayMap(cut -> (cut.1, toUInt32(65536), cut.3), groupArrayArray(w.cuts) OVER
            (PARTITION BY project, run_id ORDER BY depth ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))) AS cuts
-FROM chain AS k
+FROM (SELECT * FROM ancestry FINAL) AS k
 LEFT JOIN
 (
     SELECT project, run_id, groupArray((rank, toUInt32(attempt), step)) AS cuts FROM rewinds FINAL GROUP BY project, run_id
@@ -158,35 +145,31 @@ CREATE VIEW IF NOT EXISTS v_points
     value    Float64 COMMENT 'Value; NaN and infinities as they were logged.'
 )
 AS
-SELECT p.project AS project, p.run_id AS run_id, n.run_name AS run_name, p.metric AS metric, p.rank AS rank,
-       p.step AS step, fromUnixTimestamp64Micro(p.ts_us, 'UTC') AS ts, p.value AS value
+SELECT v.project AS project, v.run_id AS run_id, n.run_name AS run_name, v.metric AS metric, v.rank AS rank,
+       v.step AS step, fromUnixTimestamp64Micro(v.ts_us, 'UTC') AS ts, v.value AS value
 FROM
 (
     SELECT project, run_id, metric, rank, step, ts_us, value
     FROM points FINAL
     WHERE run_id NOT IN (SELECT run_id FROM moved_runs)
-) AS p
-LEFT ANY JOIN run_names AS n ON n.project = p.project AND n.run_id = p.run_id
-WHERE n.deleted = 0
-UNION ALL
-SELECT f.project AS project, f.run_id AS run_id, n.run_name AS run_name, f.metric AS metric, f.rank AS rank,
-       f.step AS step, fromUnixTimestamp64Micro(f.point.1, 'UTC') AS ts, f.point.2 AS value
-FROM
-(
-    SELECT k.project AS project, k.run_id AS run_id, p.metric AS metric, p.rank AS rank, p.step AS step,
-           argMin((p.ts_us, p.value), k.depth) AS point
+    UNION ALL
+    SELECT project, run_id, metric, rank, step, point.1 AS ts_us, point.2 AS value
     FROM
     (
-        SELECT project, run_id, metric, rank, step, ts_us, value, attempt
-        FROM points FINAL
-        WHERE run_id IN (SELECT arrayJoin([run_id, toUUIDOrZero(forked_from)]) FROM runs
-                         WHERE run_id IN (SELECT run_id FROM moved_runs))
-    ) AS p
-    INNER JOIN run_sources AS k ON k.project = p.project AND k.source = p.run_id
-    WHERE p.step <= k.upto AND NOT arrayExists(cut -> cut.1 = p.rank AND cut.2 > p.attempt AND cut.3 < p.step, k.cuts)
-    GROUP BY project, run_id, metric, rank, step
-) AS f
-LEFT ANY JOIN run_names AS n ON n.project = f.project AND n.run_id = f.run_id
+        SELECT k.project AS project, k.run_id AS run_id, p.metric AS metric, p.rank AS rank, p.step AS step,
+               argMin((p.ts_us, p.value), k.depth) AS point
+        FROM
+        (
+            SELECT project, run_id, metric, rank, step, ts_us, value, attempt
+            FROM points FINAL
+            WHERE run_id IN (SELECT source FROM ancestry)
+        ) AS p
+        INNER JOIN run_sources AS k ON k.project = p.project AND k.source = p.run_id
+        WHERE p.step <= k.upto AND NOT arrayExists(cut -> cut.1 = p.rank AND cut.2 > p.attempt AND cut.3 < p.step, k.cuts)
+        GROUP BY project, run_id, metric, rank, step
+    )
+) AS v
+LEFT ANY JOIN run_names AS n ON n.project = v.project AND n.run_id = v.run_id
 WHERE n.deleted = 0
 COMMENT 'One row a point: the newest visible value of each metric, rank and step. Name the project, the run and the metric.';
 
