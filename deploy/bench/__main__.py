@@ -33,6 +33,7 @@ TITLES = {
     "freshness": "From `log()` to queryable",
     "up_idle": "`runstream up` while nothing happens",
     "reads": "Reads and storage",
+    "uploads": "Hashing and uploads",
 }
 FAILED = "could not be measured"
 Row = tuple[str, str, str]
@@ -71,17 +72,19 @@ def servers() -> Iterator[dict[str, object]]:
     """Real services by parameter name, each started when first asked for."""
     from runstream_deploy.dev import Stack
 
-    with contextlib.ExitStack() as stack, tempfile.TemporaryDirectory(prefix="runstream-bench-") as directory:
+    with tempfile.TemporaryDirectory(prefix="runstream-bench-") as directory, contextlib.ExitStack() as stack:
         services = Stack(Path(directory) / "services", only=("kafka", "clickhouse"), tethered=True)
+        objects = Stack(Path(directory) / "objects", only=("minio",), tethered=True)
 
-        def variable(name: str) -> str:
-            if not services.environment():
-                stack.enter_context(services)
-            return services.environment()[name]
+        def variable(name: str, among: Stack = services) -> str:
+            if not among.environment():
+                stack.enter_context(among)
+            return among.environment()[name]
 
         yield {
             "kafka_bootstrap": lambda: variable("RUNSTREAM_KAFKA"),
             "clickhouse_url": lambda: variable("RUNSTREAM_CLICKHOUSE"),
+            "s3_url": lambda: variable("RUNSTREAM_S3", objects).rpartition("/")[0],
         }
 
 
