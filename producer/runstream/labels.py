@@ -113,8 +113,10 @@ def attribute(key: object) -> str:
     text = str(key)
     if text.startswith("tag:"):
         return "tag:" + tag(text[4:])
+    if text.startswith("view:"):
+        return "view:" + _line("view", text[5:], MAX_NAME_BYTES)
     if text not in ATTRIBUTES:
-        raise EditRefused("attribute", text, f"one of {', '.join(ATTRIBUTES)}, or tag:<tag>")
+        raise EditRefused("attribute", text, f"one of {', '.join(ATTRIBUTES)}, tag:<tag> or view:<name>")
     return text
 
 

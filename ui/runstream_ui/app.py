@@ -8,7 +8,7 @@ from runstream_storage.errors import StorageError
 from runstream_ui import frame, style
 from runstream_ui.errors import UiError
 from runstream_ui.logo import ICON, WORDMARK
-from runstream_ui.views import artifacts, compare, health, run, runs, sql
+from runstream_ui.views import artifacts, changes, compare, health, models, run, runs, sql, trash
 from runstream_ui.widgets import dialogs, empty
 from runstream_ui.widgets.edit_note import edit_note
 
@@ -27,9 +27,22 @@ pages = {
     "artifacts": st.Page(
         empty.guarded_page(artifacts.page), title="Artifacts", icon=":material/deployed_code:", url_path="artifacts"
     ),
+    "models": st.Page(
+        empty.guarded_page(models.page), title="Models", icon=":material/inventory_2:", url_path="models"
+    ),
     "sql": st.Page(empty.guarded_page(sql.page), title="SQL", icon=":material/database:", url_path="sql"),
     "health": st.Page(
         empty.guarded_page(health.page), title="Health", icon=":material/vital_signs:", url_path="health"
+    ),
+    "changes": st.Page(
+        empty.guarded_page(changes.page), title="History", icon=":material/history:", url_path="changes"
+    ),
+    "trash": st.Page(
+        empty.guarded_page(trash.page),
+        title="Trash",
+        icon=":material/delete:",
+        url_path="trash",
+        visibility="hidden",
     ),
 }
 page = st.navigation(list(pages.values()), position="top")

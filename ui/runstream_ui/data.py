@@ -25,8 +25,6 @@ from runstream_storage.filters.completion import Completion
 from runstream_storage.queries import Gap, History, MetricDefinitions, Pipeline, Stretches, results
 from runstream_storage.queries.results import (
     ArtifactLink,
-    ArtifactName,
-    ArtifactVersion,
     Best,
     Group,
     Name,
@@ -222,21 +220,6 @@ def summaries(project: str, run_ids: tuple[str, ...]) -> list[Summary]:
 @st.cache_data(ttl=_LIVE_S, show_spinner=False, max_entries=64)
 def run_artifacts(project: str, run_id: str) -> list[ArtifactLink]:
     return queries.run_artifacts(client(), project, run_id)
-
-
-@st.cache_data(ttl=_LIVE_S, show_spinner=False, max_entries=64)
-def artifact_names(project: str) -> list[ArtifactName]:
-    return queries.artifact_names(client(), [project])
-
-
-@st.cache_data(ttl=_LIVE_S, show_spinner=False, max_entries=64)
-def artifact_versions(project: str, name: str) -> list[ArtifactVersion]:
-    return queries.artifact_versions(client(), project, name)
-
-
-@st.cache_data(ttl=60, show_spinner=False, max_entries=256)
-def artifact(project: str, name: str, version: str) -> ArtifactVersion | None:
-    return queries.artifact(client(), project, name, version)
 
 
 @st.cache_data(ttl=300, show_spinner=False)

@@ -1,4 +1,4 @@
-"""Artifacts with their files: download links, and a look at the images."""
+"""What a run made and what it read: each artifact with its files, and its pictures."""
 
 from __future__ import annotations
 
@@ -7,56 +7,65 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
+from runstream_storage.queries import LineageKey
 from runstream_storage.queries.results import ArtifactFile, ArtifactLink, ArtifactVersion
-from runstream_ui import data, formats, urls
+from runstream_ui import artifact_data, formats, urls
 from runstream_ui.markup import in_html
+from runstream_ui.preview import look_of
+from runstream_ui.widgets.artifact_lineage import artifact_lineage
 from runstream_ui.widgets.table import Cell, Column, Row, table
 
-_IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 _IMAGES = 12
 _BOXES = 20
-_FILES = 500
+_FILES = 100
 
 _EXAMPLE = """run.log_artifact("model.pt", name="classifier", type="model", aliases=["best"])"""
 
 
 def no_artifacts() -> None:
-    st.markdown("No artifacts. Keep a file or a directory with the run:")
+    st.markdown("#### No artifacts yet\n\nKeep a file or a directory with a run:")
     st.code(_EXAMPLE, language="python")
 
 
-def artifact_links(project: str, links: Sequence[ArtifactLink]) -> None:
-    """What a run made and what it read, with the files of each."""
+def artifact_links(project: str, run_id: str, links: Sequence[ArtifactLink]) -> None:
+    """What it made first, then what it read, each with the first of its files; and its lineage."""
     if not links:
         no_artifacts()
-    for link in links[:_BOXES]:
-        known = data.artifact(project, link.name, link.artifact.digest) if link.artifact else None
-        if known is None:
+        return
+    if st.toggle("Lineage", key="lineage", bind="query-params", help="What this run was made from, and what of it"):
+        artifact_lineage(project, LineageKey("run", "", run_id))
+    ordered = sorted(links, key=lambda link: link.role == "in")
+    for link in ordered[:_BOXES]:
+        if link.artifact is None:
             asked = in_html(link.asked)
             st.html(f'<div class="rs-head"><b>{in_html(link.name)}</b> {asked} · read, not known here</div>')
         else:
-            artifact_box(known, note=f"read as {link.asked or link.name}" if link.role == "in" else "")
+            _box(link.artifact, note=f"read as {link.asked or link.name}" if link.role == "in" else "made")
     if len(links) > _BOXES:
         st.caption(f"The first {_BOXES} of {len(links)} artifacts; the others are on the Artifacts page.")
 
 
-def artifact_box(artifact: ArtifactVersion, *, note: str = "") -> None:
+def _box(artifact: ArtifactVersion, *, note: str) -> None:
     """Version, aliases, size, and the files."""
-    aliases = "".join(f'<span class="rs-chip">{in_html(alias)}</span>' for alias in artifact.aliases)
+    chips = "".join(f'<span class="rs-chip">{in_html(alias)}</span>' for alias in artifact.aliases)
     logged = formats.age(artifact.created_at, datetime.now(UTC))
+    link = urls.page_link("artifacts", project=artifact.project, artifact=artifact.name, version=artifact.version)
     facts = [
-        in_html(note) if note else "",
+        in_html(note),
         in_html(artifact.type),
         formats.size(artifact.size),
         formats.plural(artifact.n_files, "file"),
         f'<span title="{formats.utc(artifact.created_at)}">{logged}</span>',
         f'<span title="{in_html(artifact.digest)}">{in_html(artifact.digest[:12])}</span>',
+        "deleted since" if artifact.deleted else "",
     ]
     st.html(
-        f'<div class="rs-head"><b>{in_html(artifact.name)}</b><span>{in_html(artifact.version)}</span>{aliases}'
+        f'<div class="rs-head"><b><a href="{in_html(link)}" target="_self" title="{in_html(artifact.name)}">'
+        f"{in_html(formats.middle_cut(artifact.name, 60))}</a></b><span>{in_html(artifact.version)}</span>{chips}"
         f'<span class="rs-line">{" · ".join(fact for fact in facts if fact)}</span></div>'
         + (f'<p class="rs-note">{in_html(artifact.description)}</p>' if artifact.description else "")
     )
+    files = artifact_data.all_files(artifact.project, artifact.name, artifact.digest)[:_FILES]
     table(
         [
             Column("path", "File"),
@@ -64,24 +73,27 @@ def artifact_box(artifact: ArtifactVersion, *, note: str = "") -> None:
             Column("mime", "Type"),
             Column("sha256", "sha256", kind="code"),
         ],
-        [_file_row(file) for file in artifact.files[:_FILES]],
+        [_file_row(file) for file in files],
         key=f"files-{artifact.name}-{artifact.digest[:16]}-{note}",
         label=f"Files of {artifact.name}",
         max_height="22rem",
     )
-    if len(artifact.files) > _FILES:
-        st.caption(f"The first {_FILES} of {formats.plural(len(artifact.files), 'file')}.")
-    _images(artifact.files)
+    if artifact.n_files > len(files):
+        st.caption(f"The first {len(files)} of {formats.plural(artifact.n_files, 'file')}; its page has them all.")
+    _images(files)
 
 
 def _file_row(file: ArtifactFile) -> Row:
-    link = urls.file_link(file.sha256, _last(file.path))
+    path = Cell(formats.middle_cut(file.path, 70), f"{file.path}: {file.ref}")
+    if not file.ref:
+        link = urls.file_link(file.sha256, _last(file.path))
+        path = Cell(formats.middle_cut(file.path, 70), f"Download {file.path}", href=link, download=True)
     return Row(
         file.path,
         (
-            Cell(formats.middle_cut(file.path, 70), f"Download {file.path}", href=link, download=True),
+            path,
             Cell(formats.size(file.size), f"{formats.count(file.size)} bytes"),
-            Cell(file.mime, mark="muted"),
+            Cell("reference" if file.ref else file.mime, mark="muted"),
             Cell(file.sha256[:12], file.sha256),
         ),
     )
@@ -89,7 +101,7 @@ def _file_row(file: ArtifactFile) -> Row:
 
 def _images(files: Sequence[ArtifactFile]) -> None:
     """Pictures are fetched by the browser, as it comes to them, from where the files are downloaded."""
-    images = [file for file in files if file.path.lower().endswith(_IMAGE_SUFFIXES)]
+    images = [file for file in files if not file.ref and look_of(file.path) == "image"]
     if not images:
         return
     figures = "".join(
@@ -100,7 +112,7 @@ def _images(files: Sequence[ArtifactFile]) -> None:
     )
     st.html(f'<div class="rs-images">{figures}</div>')
     if len(images) > _IMAGES:
-        st.caption(f"The first {_IMAGES} of {len(images)} images; download the others above.")
+        st.caption(f"The first {_IMAGES} of {len(images)} images; its page shows the others.")
 
 
 def _last(path: str) -> str:
