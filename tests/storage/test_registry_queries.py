@@ -565,7 +565,9 @@ def test_the_audit_is_filtered(client: Client, pen: Pen, registry: Registry) -> 
 
 
 def live(client: Client, **choice: Any) -> dict[str, int]:
-    return {one.sha256: one.size for block in queries.live_objects(client, **choice) for one in block}
+    found = [one for block in queries.named_objects(client, **choice) for one in block]
+    assert [one.sha256 for one in found] == sorted(one.sha256 for one in found)
+    return {one.sha256: one.size for one in found if one.needed}
 
 
 def test_objects_that_versions_and_media_name_are_live(client: Client, pen: Pen, registry: Registry) -> None:
@@ -583,6 +585,10 @@ def test_objects_that_versions_and_media_name_are_live(client: Client, pen: Pen,
     pen.attribute(runs[0], "deleted")
     pen.attribute(runs[1], "deleted")
     assert live(client) == {"aa01": 1, "cc03": 3, "ff06": 4, "ff07": 4}  # A fork still shows what its parent logged.
+    assert len(live(client, deleted_before=moment(START_US))) == 6  # Deletions count after the grace time.
+    named = {one.sha256: one.kind for block in queries.named_objects(client) for one in block if not one.needed}
+    assert named == {"bb02": "artifact", "dd04": "media"}
+    assert queries.named_count(client) == 8
     pen.attribute(runs[2], "deleted")
     assert live(client) == {"aa01": 1, "cc03": 3}
 
@@ -615,7 +621,7 @@ def test_versions_that_are_not_among_the_best_are_due(
     client: Client, pen: Pen, registry: Registry, goal: str, gone: list[str]
 ) -> None:
     run_id = pen.run(1)
-    for number, score in enumerate([0.9, 0.1, float("nan"), 0.8, 0.2]):
+    for number, score in enumerate([0.9, 0.1, float("nan"), 0.8, 0.2, float("nan")]):
         registry.artifact(run_id, "net", f"d{number}", at=number, score=score, keep_best=2, keep_goal=goal)
     assert removable(client, 99) == [(one, "not among the best") for one in gone]
     registry.alias("net", "kept", "d0")
@@ -625,7 +631,7 @@ def test_versions_that_are_not_among_the_best_are_due(
 
 def test_how_many_are_kept_is_what_the_newest_version_says(client: Client, pen: Pen, registry: Registry) -> None:
     run_id = pen.run(1)
-    for number in range(3):
+    for number in range(4):  # the newest is kept for being that
         registry.artifact(run_id, "net", f"d{number}", at=number, score=number, keep_best=1)
     assert [one for one, _ in removable(client, 99)] == ["v1", "v2"]
     registry.artifact(run_id, "net", "d9", at=9)

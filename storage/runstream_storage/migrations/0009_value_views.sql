@@ -209,7 +209,7 @@ FROM
            if(t.has_description, t.description, a.description) AS description,
            t.tags AS tags, greatest(a.created_us, l.logged_us) AS logged_us,
            if(t.has_expires, t.expires_us, a.expires_us) AS said_us, if(said_us > logged_us, said_us, 0) AS expires_us,
-           greatest(t.deleted_us, w.deleted_us) > logged_us AS gone,
+           greatest(t.deleted_us, w.deleted_us) AS gone_us, gone_us > logged_us AS gone,
            row_number() OVER (PARTITION BY a.project, a.name ORDER BY a.created_us, a.ver, a.digest) AS place
     FROM (SELECT * FROM artifacts FINAL) AS a
     LEFT JOIN

@@ -19,7 +19,7 @@ Runs that people deleted show nothing; where a page needs them all the same, a f
 * where things come from: `lineage` (of an artifact, dataset, run or model), `environments`, `side_by_side` (of two)
 * models: `models`, `model_versions`, `model_version`, `model_history`
 * who did what: `audit`, `audit_actors`, `trash` (runs that can be restored), `saved_views` (of the runs table)
-* what may go: `removable_versions` (expired, not among the best), `live_objects` (what the object store must keep)
+* what may go: `removable_versions` (expired, not among the best), `named_objects` (what the object store must keep)
 * names for completion: `metric_names`, `param_names`, `summary_names`, `tag_names`, `attribute_values`, `completions`
 * delivery: `gaps`, `pipeline`; and free SQL: `sql`, `sql_stream`, `views`
 """
@@ -98,7 +98,13 @@ from runstream_storage.queries.results import (
     ViewColumn,
     Writer,
 )
-from runstream_storage.queries.retention import LiveObject, RemovableVersion, live_objects, removable_versions
+from runstream_storage.queries.retention import (
+    NamedObject,
+    RemovableVersion,
+    named_count,
+    named_objects,
+    removable_versions,
+)
 from runstream_storage.queries.run import find_run, params, run, summaries, summary_values, writers
 from runstream_storage.queries.runs import best, count, projects, runs
 from runstream_storage.queries.saved_views import SavedView, saved_views
@@ -143,7 +149,6 @@ __all__ = [
     "LineageEdge",
     "LineageKey",
     "LineageNode",
-    "LiveObject",
     "MediaItem",
     "MediaName",
     "MetricDefinition",
@@ -152,6 +157,7 @@ __all__ = [
     "ModelChange",
     "ModelVersion",
     "Name",
+    "NamedObject",
     "Pipeline",
     "Project",
     "RemovableVersion",
@@ -206,7 +212,6 @@ __all__ = [
     "histograms",
     "history",
     "lineage",
-    "live_objects",
     "media",
     "media_names",
     "media_steps",
@@ -216,6 +221,8 @@ __all__ = [
     "model_version",
     "model_versions",
     "models",
+    "named_count",
+    "named_objects",
     "param_names",
     "params",
     "pipeline",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from runstream_storage.execution import moment, rows, statement, translate
@@ -14,13 +14,20 @@ from runstream_storage.queries.console import microseconds
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
+FOR_EVER = datetime(2200, 1, 1, tzinfo=UTC)
+
 
 @dataclass(frozen=True, slots=True)
-class LiveObject:
-    """An object that an artifact or a media value names; `size` in bytes."""
+class NamedObject:
+    """An object that an artifact or a media value names; `size` in bytes. `needed`: one that is not deleted does.
+
+    Of one that is not needed any more, `kind` is what named it; that of another may be either.
+    """
 
     sha256: str
     size: int
+    needed: bool
+    kind: Literal["artifact", "media"]
 
     @property
     def key(self) -> str:
@@ -45,21 +52,29 @@ class RemovableVersion:
     rank: int | None
 
 
-def live_objects(client: Client, *, prefix: str = "") -> Iterator[list[LiveObject]]:
-    """The objects that are still needed, of all projects, in order of sha256; in lists that are read while you iterate.
+def named_objects(
+    client: Client, *, prefix: str = "", deleted_before: datetime = FOR_EVER
+) -> Iterator[list[NamedObject]]:
+    """The objects that something names, of all projects, in order of sha256; in lists that are read while you iterate.
 
-    They are named by versions of artifacts that are not deleted, and by media of runs that are not deleted or that a
-    fork shows. Files that were not copied have no object. `prefix` is the beginning of the sha256. An object may be
-    younger than its event: spare those of the last day.
+    They are needed by versions of artifacts that are not deleted, and by media of runs that are not deleted or that a
+    fork shows; a deletion counts when it was made before `deleted_before`. Files that were not copied have no object.
+    `prefix` is the beginning of the sha256. An object may be older than its event: spare those of the last day.
     """
+    cut = {"prefix": prefix, "deleted_before_us": microseconds(deleted_before)}
     try:
-        with client.query_row_block_stream(statement("live_objects"), parameters={"prefix": prefix}) as stream:
+        with client.query_row_block_stream(statement("named_objects"), parameters=cut) as stream:
             for block in stream:
-                yield [LiveObject(sha256, size) for sha256, size in block]
+                yield [NamedObject(sha256, size, bool(needed), kind) for sha256, size, needed, kind in block]
     except GeneratorExit:
         raise
     except Exception as error:
         raise translate(error) from error
+
+
+def named_count(client: Client) -> int:
+    """About how many rows `named_objects` reads."""
+    return int(rows(client, "named_count")[0][0])
 
 
 def removable_versions(client: Client, now: datetime, *, projects: Sequence[str] = ()) -> list[RemovableVersion]:
