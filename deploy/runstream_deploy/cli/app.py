@@ -15,6 +15,7 @@ from runstream_deploy.cli import (
     models,
     rebuild,
     replay,
+    reproduce,
     runs,
     services,
     sql,
@@ -58,6 +59,8 @@ LOOK, RUN, KEEP = "Look at runs", "Run the parts", "Keep it healthy"
 app.command("up", rich_help_panel=LOOK)(up.up)
 app.command("sql", rich_help_panel=LOOK)(sql.sql)
 app.add_typer(runs.app, name="runs", rich_help_panel=LOOK)
+app.command("reproduce", rich_help_panel=LOOK)(reproduce.reproduce)
+app.command("fingerprint", rich_help_panel=LOOK)(reproduce.fingerprint)
 app.add_typer(artifacts.app, name="artifacts", rich_help_panel=LOOK)
 app.add_typer(models.app, name="models", rich_help_panel=LOOK)
 app.command("agent", rich_help_panel=RUN)(services.agent)
