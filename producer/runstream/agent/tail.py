@@ -16,6 +16,7 @@ from typing import Any
 from runstream import events
 from runstream.agent.deposits import MAX_WAITING, Content
 from runstream.agent.ledger import Entry, Ledger
+from runstream.agent.outboxes import Outboxes
 from runstream.agent.uploads import MEDIA, STAGED, Uploader, media_fields
 from runstream.errors import EventNotEncodable, MessageRefused, SpoolError, SpoolVersionError, StagedFileLost
 from runstream.frames import Frame, FrameBuilder
@@ -44,7 +45,7 @@ PREEMPTED = "preempted:"
 """Begins the attribute by which a process says that its machine is being taken away; see `Run.preempting`."""
 
 Send = Callable[[str, bytes, bytes], Sent]
-"""Sends (topic kind `metrics` or `control`, key, value)."""
+"""Sends (topic kind `metrics`, `control` or `logs`, key, value)."""
 
 
 class Tail:
@@ -122,12 +123,16 @@ class Tail:
         self._beat_at = time.monotonic() + BEAT_EVERY_S
         self._beat: Sent | None = None
         self._chunk = GLANCE_BYTES
+        self._outboxes = Outboxes(directory, lambda kind, value: send(kind, self._key, value), self._head)
 
     # -- reading
 
     def poll(self, now: float) -> int:
-        """Reads once and sends what is due; about how many bytes of the spool there were. `now`: monotonic seconds."""
+        """Reads once and sends what is due; about how many bytes there were. `now`: monotonic seconds."""
         self.behind = False
+        return self._poll(now) + self._outboxes.poll(now, writer_gone=self.gone)
+
+    def _poll(self, now: float) -> int:
         if self.gone or self._control_bytes > MAX_WAITING_BYTES:
             return 0
         if self._media_waiting and self._uploader.deposits.waiting > MAX_WAITING:
@@ -389,6 +394,8 @@ class Tail:
         """
         if self.failure is not None:
             raise self.failure
+        if at_once:
+            self._outboxes.save()
         if self.idle:
             self._ledger.read_up_to(self.reader.position)
         finishes = self.gone and self.idle and not self.finished
@@ -398,7 +405,7 @@ class Tail:
         if not self.finished:
             return False
         self._look_whether_tracked()
-        if self.waits_for_queries:
+        if self.waits_for_queries or not self._outboxes.done:
             return False
         self.reader.close()
         delete_spool(self.directory)
@@ -457,6 +464,7 @@ class Tail:
             self._upload.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._upload
+        self._outboxes.close()
         self.reader.close()
 
 

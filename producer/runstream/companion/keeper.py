@@ -296,7 +296,7 @@ def _hold_lock(directory: str) -> int:
     import fcntl
 
     fd = os.open(os.path.join(directory, LOCK), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
-    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.flock(fd, fcntl.LOCK_EX)  # who only looks whether it is held holds it for an instant
     return fd
 
 
