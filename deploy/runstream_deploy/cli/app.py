@@ -11,6 +11,7 @@ from runstream_deploy.cli import (
     dev,
     dlq,
     doctor,
+    gc,
     lag,
     models,
     rebuild,
@@ -72,6 +73,7 @@ app.command("verify", rich_help_panel=KEEP)(verify.verify)
 app.add_typer(dlq.app, name="dlq", rich_help_panel=KEEP)
 app.command("replay", rich_help_panel=KEEP)(replay.replay)
 app.command("rebuild", rich_help_panel=KEEP)(rebuild.rebuild)
+app.command("gc", rich_help_panel=KEEP)(gc.gc)
 app.command("lag", rich_help_panel=KEEP)(lag.lag)
 app.command("doctor", rich_help_panel=KEEP)(doctor.doctor)
 app.add_typer(dev.app, name="dev", rich_help_panel=KEEP)

@@ -194,6 +194,11 @@ class S3Store:
         except ObjectNotFound:
             return
 
+    def give_up_older_than(self, age_s: float) -> int:
+        """Let go of the parts of unfinished uploads that began before; how many uploads."""
+        with self._translated(""):
+            return self._parts.give_up_older_than(age_s)
+
     def _put(self, key: str, source: CheckedReader, size: int) -> None:
         part = part_size(size)
         with self._translated(key):
