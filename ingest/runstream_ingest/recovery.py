@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
-from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from runstream.kafka_offsets import committed_by
 from runstream.kafka_options import KafkaOptions
 from runstream_ingest import faults, intents
 from runstream_ingest.assignment import Steps, chunks_of
@@ -202,15 +202,10 @@ async def committed_of(options: KafkaOptions, group: str, sources: Collection[So
     admin = AIOKafkaAdminClient(**options.client_arguments(), client_id="runstream-ingest-offsets")
     try:
         await admin.start()
-        partitions = [TopicPartition(*source) for source in sources]
-        found = await admin.list_consumer_group_offsets(group, partitions=partitions)
+        found = await committed_by(admin, group, sources)
     finally:
         await admin.close()
-    return {
-        Source(*partition): Committed(one.offset, intents.decode(one.metadata))
-        for partition, one in found.items()
-        if one.offset >= 0
-    }
+    return {Source(*partition): Committed(one.offset, intents.decode(one.metadata)) for partition, one in found.items()}
 
 
 async def existing(options: KafkaOptions, topics: Collection[str]) -> set[Source]:

@@ -4,14 +4,54 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    KafkaConnectionError,
+    NotCoordinatorForGroupError,
+)
+from aiokafka.structs import OffsetAndMetadata
 
 from runstream.kafka_options import KafkaOptions
 
 ANSWER_WITHIN_S = 10.0
+
+
+_STARTING = (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    KafkaConnectionError,
+    NotCoordinatorForGroupError,
+)
+"""What a broker says while it finds out who keeps the group."""
+
+
+async def committed_by(
+    admin: AIOKafkaAdminClient, group: str, partitions: Iterable[tuple[str, int]]
+) -> dict[tuple[str, int], OffsetAndMetadata]:
+    """What `group` committed, by topic and partition; those that it never committed are left out.
+
+    Asked again for ANSWER_WITHIN_S while the brokers look for the group. Raises KafkaError.
+    """
+    # Partitions are named one by one: a stand-in for Kafka does not know the question for all of them.
+    named = [TopicPartition(*partition) for partition in partitions]
+    if not named:
+        return {}
+    deadline = time.monotonic() + ANSWER_WITHIN_S
+    while True:
+        try:
+            found = await admin.list_consumer_group_offsets(group, partitions=named)
+        except _STARTING:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.2)
+        else:
+            return {(one.topic, one.partition): at for one, at in found.items() if at.offset >= 0}
 
 
 class GroupOffsets:
@@ -36,16 +76,13 @@ class GroupOffsets:
                 if self._admin is None:
                     self._admin = AIOKafkaAdminClient(**self._options.client_arguments(), client_id="runstream-agent")
                     await self._admin.start()
-                # Partitions are named one by one: a stand-in for Kafka does not know the question for all of them.
                 described = await self._admin.describe_topics(self._topics)
-                partitions = [
-                    TopicPartition(one["topic"], of["partition"]) for one in described for of in one["partitions"]
-                ]
-                found = await self._admin.list_consumer_group_offsets(self._group, partitions=partitions)
+                partitions = [(one["topic"], of["partition"]) for one in described for of in one["partitions"]]
+                found = await committed_by(self._admin, self._group, partitions)
         except BaseException:
             await asyncio.shield(self.close())
             raise
-        return {(one.topic, one.partition): at.offset for one, at in found.items() if at.offset >= 0}
+        return {partition: at.offset for partition, at in found.items()}
 
     async def close(self) -> None:
         admin, self._admin = self._admin, None

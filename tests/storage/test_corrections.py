@@ -230,7 +230,7 @@ def test_a_fork_of_itself_ends(client: Client, pen: Any) -> None:
     pen.points(run_id, "loss", [1.0, 2.0, 3.0])
     corrections.refresh(client)
     assert corrections.complete_ancestry(client) == 0
-    assert client.query("SELECT value FROM v_points ORDER BY step").result_columns == [(1.0, 2.0, 3.0)]
+    assert client.query("SELECT value FROM v_points ORDER BY step").result_rows == [(1.0,), (2.0,), (3.0,)]
 
 
 def test_who_asked_before_the_first_correction_sees_it(client: Client, pen: Any) -> None:

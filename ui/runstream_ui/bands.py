@@ -7,16 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from runstream_storage.queries.student_t import quantile
 from runstream_ui.charts import Curve, Doubles
 from runstream_ui.smoothing import debiased_ema
 
 _PLACES = 200
-# Two-sided 95 % quantiles of Student's t for 1 to 30 degrees of freedom; beyond, those of the normal distribution.
-_T95 = (
-    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
-    *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
-    *(2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
-)
 
 
 @dataclass(frozen=True)
@@ -59,9 +54,8 @@ def mean_band(key: str, curves: Sequence[Curve], smoothing: float = 0.0) -> Band
     some = np.maximum(counts, 1)
     mean = np.where(counts > 0, np.nansum(values, axis=0) / some, np.nan)
     variance = np.nansum((values - mean) ** 2, axis=0) / np.maximum(counts - 1, 1)
-    quantiles = np.array([0.0, *_T95])
-    factor = np.where(counts - 1 < quantiles.size, quantiles[np.clip(counts - 1, 0, quantiles.size - 1)], 1.96)
-    half = factor * np.sqrt(variance / some)
+    quantiles = np.array([0.0, *(quantile(degrees) for degrees in range(1, len(drawn)))])
+    half = quantiles[np.maximum(counts - 1, 0)] * np.sqrt(variance / some)
     return Band(key, len(drawn), places, mean, mean - half, mean + half)
 
 

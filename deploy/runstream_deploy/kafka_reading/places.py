@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runstream_deploy.errors import TopicMissing
-from runstream_deploy.kafka_reading.clients import ANSWER_WITHIN_S
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -49,38 +46,11 @@ async def places_at(consumer: AIOKafkaConsumer, sources: Mapping[Source, Place],
 
 async def committed(admin: AIOKafkaAdminClient, group: str, sources: Iterable[Source]) -> dict[Source, int]:
     """Where `group` stands: everything before it is durable. A source that it never committed is left out."""
-    from aiokafka import TopicPartition
-    from aiokafka.errors import (
-        GroupCoordinatorNotAvailableError,
-        GroupLoadInProgressError,
-        KafkaConnectionError,
-        NotCoordinatorForGroupError,
-    )
-
+    from runstream.kafka_offsets import committed_by
     from runstream_ingest.records import Source
 
-    starting = (
-        GroupCoordinatorNotAvailableError,
-        GroupLoadInProgressError,
-        KafkaConnectionError,
-        NotCoordinatorForGroupError,
-    )
-    # Named one by one: a stand-in for Kafka does not know the question for all of them.
-    partitions = [TopicPartition(*source) for source in sources]
-    if not partitions:
-        return {}
-    deadline = time.monotonic() + ANSWER_WITHIN_S
-    while True:
-        try:
-            found = await admin.list_consumer_group_offsets(group, partitions=partitions)
-            break
-        except starting:
-            # A broker that has just started answers so once.
-            if time.monotonic() > deadline:
-                raise
-            await asyncio.sleep(0.2)
-    offsets = {Source(one.topic, one.partition): int(at.offset) for one, at in found.items()}
-    return {source: offset for source, offset in offsets.items() if offset >= 0}
+    found = await committed_by(admin, group, sources)
+    return {Source(*partition): int(at.offset) for partition, at in found.items()}
 
 
 async def _partitions(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> list[TopicPartition]:
