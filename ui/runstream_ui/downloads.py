@@ -1,9 +1,10 @@
 """Files of artifacts and media over HTTP, out of the object store.
 
-`/files/<sha256>/<name>` is a download; `/images/…` shows a PNG, JPEG, GIF, WebP or BMP; `/recordings/…` plays sound and
-video. Out of an S3 store the browser fetches the bytes itself: all three lead it to an address that is signed for this object,
-name and type, and good for 15 minutes. Out of a directory, and where the settings ask for it, they are streamed through
-this process. `/html/…` and `/drawings/…` (SVG) always come through this process: only its headers make them harmless.
+`/files/<sha256>/<name>` is a download; `/images/…` shows a PNG, JPEG, GIF, WebP or BMP; `/recordings/…` plays sound
+and video. Out of an S3 store the browser fetches the bytes itself: all three lead it to an address that is signed for
+this object, name and type, and good for 15 minutes. Out of a directory, and where the settings ask for it, they are
+streamed through this process. `/html/…` and `/drawings/…` (SVG) always come through this process: only its headers make
+them harmless.
 
 What somebody logged is never a page of this origin. No content type but that of a picture, a sound or a video is named,
 `nosniff` holds it to that, and the sandbox policy stops scripts whatever the browser makes of the bytes. HTML runs its

@@ -72,8 +72,8 @@ def follow_pending() -> None:
 
 
 def open_tab(name: str) -> None:
-    """Lead to another tab of the same page, from a callback. The address of a tab is its widget's own, so the page takes
-    the name over by `follow_tab` when it is drawn again."""
+    """Lead to another tab of the same page, from a callback. The address of a tab is its widget's own, so the page
+    takes the name over by `follow_tab` when it is drawn again."""
     st.session_state[_PENDING_TAB] = name
     st.rerun("app")
 

@@ -17,7 +17,7 @@ from runstream_ui.errors import NotReadable, UiError
 
 MAX_BYTES = 64 << 20
 _FILTER = re.compile(
-    r"\s*(?:`([^`]+)`|([\w./-]+))\s*(!=|>=|<=|=|>|<|contains\b)\s*(?:\"([^\"]*)\"|'([^']*)'|(.*?))\s*", re.DOTALL
+    r"\s*(?:`([^`]+)`|([\w./-]+))\s*(!=|>=|<=|=|>|<|contains\b)\s*(?:\"([^\"]*)\"|'([^']*)'|(.+?))\s*", re.DOTALL
 )
 _AND = re.compile(r"\s+and\s+(?=(?:[^\"'`]*[\"'`][^\"'`]*[\"'`])*[^\"'`]*$)", re.IGNORECASE)
 _ODD = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
@@ -190,10 +190,12 @@ def ordered(table: LoggedTable, column: str, *, descending: bool) -> LoggedTable
 
 
 def key_columns(left: LoggedTable, right: LoggedTable) -> list[str]:
-    """Columns of both by which a row can be told in either: no two rows have the same cell."""
+    """Columns of both by which a row can be told in either: names and whole numbers of which no two are the same."""
     found = []
-    for name in left.names:
-        if name in right.names and all(_is_unique(table, name) for table in (left, right)):
+    for name, kind in left.columns:
+        if kind not in {"integer", "string", "mixed"} or name not in right.names:
+            continue
+        if all(_is_unique(table, name) for table in (left, right)):
             found.append(name)
     return found
 

@@ -12,7 +12,7 @@ from runstream_storage.queries.system import SystemCurve, SystemSeries
 from runstream_ui import formats
 from runstream_ui.charts import AXIS, LABEL, Curve, Unit, XAxis, rounded
 from runstream_ui.markup import chart_script, in_chart
-from runstream_ui.palette import DASHES, RUN_COLOURS
+from runstream_ui.palette import DASHES, RUN_COLOURS, run_colour
 from runstream_ui.scripts import script
 
 # The order of the sections; others follow by name.
@@ -97,7 +97,11 @@ def labels(lines: Sequence[Line], names: dict[str, str]) -> dict[str, str]:
 
 
 def styles(lines: Sequence[Line]) -> dict[str, tuple[str, str]]:
-    """(colour, dash) by key: a device has one colour on all nodes, and nodes differ in their dashes."""
+    """(colour, dash) by key: a device has one colour on all nodes, and nodes differ in their dashes. Of several runs,
+    each has the colour that it has everywhere."""
+    if len({line.run_id for line in lines}) > 1:
+        own = list(dict.fromkeys(line.node for line in lines))
+        return {line.key: (run_colour(line.run_id), DASHES[own.index(line.node) % len(DASHES)]) for line in lines}
     nodes = {place: dash for dash, place in enumerate(dict.fromkeys((line.run_id, line.node) for line in lines))}
     devices = sorted({(line.device, line.rank) for line in lines}, key=_natural)
     if len(devices) == 1:

@@ -209,15 +209,24 @@ def _chart(
     over = f'<span class="rs-zoomed">with {in_html(formats.middle_cut(view.overlay, 24))}</span>' if overlay else ""
     st.html(
         f'<div class="rs-chart-title" title="{in_html(metric)}">{in_html(title)}{over}'
-        f'<span class="rs-zoomed">{more}</span></div>{_legend(lines, styles, labels)}'
+        f'<span class="rs-zoomed">{more}</span></div>{_legend(lines, styles, labels, names)}'
     )
     echart(options, height_px=_HEIGHT_PX, key=chart_key, events=ZOOM_EVENTS, on_change=zoomed)
 
 
 def _legend(
-    lines: Sequence[machines.Line], styles: dict[str, tuple[str, str]], labels: dict[str, str], most: int = 8
+    lines: Sequence[machines.Line],
+    styles: dict[str, tuple[str, str]],
+    labels: dict[str, str],
+    names: dict[str, str],
+    most: int = 8,
 ) -> str:
-    """Beside each chart: devices differ from chart to chart. A single line of the host needs none."""
+    """Beside each chart: devices differ from chart to chart. A single line of the host needs none; of several runs, the
+    colours are those of the runs."""
+    runs = {line.run_id: line for line in reversed(lines)}
+    if len(runs) > 1:
+        lines = list(reversed(runs.values()))
+        labels = {line.key: formats.middle_cut(names.get(line.run_id, ""), 26) for line in lines}
     if len(lines) == 1 and lines[0].device in {"", "process"}:
         return ""
     parts = []
