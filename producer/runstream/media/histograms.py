@@ -126,6 +126,7 @@ class Histogram:
             try:
                 self._of_tensor(values, bins)
             except RuntimeError:  # such as histc under torch.use_deterministic_algorithms
+                self.n_nan = self.n_inf = 0
                 self._of_array(as_array(values), bins)
             return
         if not is_array(values):
@@ -270,6 +271,6 @@ def _spread(one: Histogram, edges: Sequence[float]) -> list[float]:
         place, width = at, right * 0.5 - left * 0.5
         while place < len(out) and edges[place] < right:
             overlap = min(right, edges[place + 1]) * 0.5 - max(left, edges[place]) * 0.5
-            out[place] += count * max(0.0, overlap) / width
+            out[place] += count * (max(0.0, overlap) / width)  # first the share: doubles have an end
             place += 1
     return out
