@@ -292,8 +292,8 @@ CREATE VIEW IF NOT EXISTS v_artifact_files
 )
 AS
 SELECT a.project AS project, a.name AS name, a.version AS version, a.digest AS digest, a.type AS type,
-       file.1 AS path, file.3 AS size, file.2 AS sha256, file.4 AS mime, file.5 AS ref
-FROM (SELECT project, name, version, digest, type, arrayJoin(files) AS file FROM v_artifacts WHERE deleted = 0) AS a
+       held.1 AS path, held.3 AS size, held.2 AS sha256, held.4 AS mime, held.5 AS ref
+FROM (SELECT project, name, version, digest, type, arrayJoin(files) AS held FROM v_artifacts WHERE deleted = 0) AS a
 COMMENT 'One row a file of a version of an artifact that is not deleted.';
 
 CREATE VIEW IF NOT EXISTS v_lineage

@@ -13,10 +13,10 @@ WITH deleted AS
 SELECT sha256, max(size) AS bytes, max(needed) AS is_needed, argMax(kind, needed) AS of_kind
 FROM
 (
-    SELECT file.1 AS sha256, file.2 AS size, needed, 'artifact' AS kind
+    SELECT held.1 AS sha256, held.2 AS size, needed, 'artifact' AS kind
     FROM
     (
-        SELECT arrayJoin(arrayMap(f -> (f.sha256, f.size), arrayFilter(f -> f.ref = '', files))) AS file,
+        SELECT arrayJoin(arrayMap(f -> (f.sha256, f.size), arrayFilter(f -> f.ref = '', files))) AS held,
                NOT (gone AND gone_us < {deleted_before_us:Int64}) AS needed
         FROM artifact_states
     )
