@@ -14,9 +14,11 @@ from urllib.parse import quote
 
 import streamlit as st
 
+from runstream_storage.errors import QueryError
 from runstream_storage.queries.console import ConsoleFilter, ConsoleLine, ConsolePlace, ConsoleWriter
 from runstream_storage.queries.results import RunRow
 from runstream_ui import ansi, data, formats, frame, moments, urls, values
+from runstream_ui.markup import in_html
 from runstream_ui.widgets.empty import guarded, no_console
 
 _HERE = Path(__file__).parent
@@ -127,7 +129,16 @@ def _newest() -> None:
 
 def _hits(project: str, run_id: str, which: ConsoleFilter, pattern: re.Pattern[str] | None, *, several: bool) -> None:
     """The newest lines that match; a click shows one among its neighbours."""
-    count = values.console_hits(project, run_id, which)
+    try:
+        count = values.console_hits(project, run_id, which)
+    except QueryError as error:
+        if which.kind != "regex":
+            raise
+        st.html(
+            f'<div class="rs-wrong"><p title="{in_html(error)}">The database cannot read this as a regular expression '
+            "(RE2). Put a backslash before ( ) [ ] . * + ? that are meant as they stand, or switch Regex off.</p></div>"
+        )
+        return
     shown = values.console_lines(project, run_id, which, limit=_HITS).lines if count else []
     more = f", the newest {formats.count(len(shown))} below" if count > len(shown) else ""
     st.html(
