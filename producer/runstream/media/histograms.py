@@ -269,6 +269,9 @@ def _spread(one: Histogram, edges: Sequence[float]) -> list[float]:
         while at + 1 < len(out) and edges[at + 1] <= left:
             at += 1
         place, width = at, right * 0.5 - left * 0.5
+        if not width:  # narrower than a double can say
+            out[min(at, len(out) - 1)] += count
+            continue
         while place < len(out) and edges[place] < right:
             overlap = min(right, edges[place + 1]) * 0.5 - max(left, edges[place]) * 0.5
             out[place] += count * (max(0.0, overlap) / width)  # first the share: doubles have an end
