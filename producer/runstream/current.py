@@ -224,9 +224,10 @@ def log_code(
     root: str | os.PathLike[str] | None = None,
     include: Iterable[str] = (),
     exclude: Iterable[str] = (),
+    name: str = "code-snapshot",
 ) -> LoggedArtifact | None:
     """`Run.log_code` of the current run. Raises NoRunError without one."""
-    return current_run("log_code()").log_code(root, include, exclude)
+    return current_run("log_code()").log_code(root, include, exclude, name)
 
 
 def log_dataset(

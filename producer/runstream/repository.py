@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from runstream.git_commands import GitCommand
-from runstream.masking import mask_lines, mask_text
+from runstream.masking import mask_text
+from runstream.patches import mask_patch, text_parts
 
 FACTS_WITHIN_S = 2.0
 MAX_NAMES = 10_000
@@ -27,7 +27,6 @@ _DIFF = (
     *("--src-prefix=a/", "--dst-prefix=b/", "--submodule=short", "--ignore-submodules=untracked", "HEAD"),
 )
 _STAT = ("diff", "--stat=160,120", "--stat-count=1000", "--no-color", "--no-ext-diff", "--no-textconv", "HEAD")
-_FILE = re.compile(r"^diff --git ", re.MULTILINE)
 
 
 class Repository:
@@ -111,7 +110,7 @@ class Repository:
         elif commit and diff.failed:
             notes = ["git could not tell what was changed."]
         else:
-            patch, notes = _parts(diff.text())
+            patch, notes = text_parts(diff.text())
         if names:
             notes += [
                 f"Files that git does not know ({len(names)}), not in this patch:",
@@ -122,8 +121,7 @@ class Repository:
         if not patch and not notes:
             return ""
         heading = [f"Changes that were not committed, against {commit or 'no commit yet'}", *notes]
-        text = "".join(f"# {_line(line)}\n" for line in heading) + patch
-        return mask_lines(text)
+        return "".join(f"# {mask_text(_line(line))}\n" for line in heading) + mask_patch(patch)
 
     def _statistics(self, commit: str, deadline: float) -> list[str]:
         note = f"The patch is larger than {self._max_diff_bytes} bytes (RUNSTREAM_CAPTURE_DIFF_MAX_BYTES) and left out."
@@ -153,31 +151,6 @@ def find_root(directories: list[str], env: Mapping[str, str]) -> str | None:
             except OSError:
                 break
     return None
-
-
-def _parts(diff: str) -> tuple[str, list[str]]:
-    """The patch of text files, and notes that name the rest."""
-    starts = [match.start() for match in _FILE.finditer(diff)]
-    texts: list[str] = []
-    binary: list[str] = []
-    modules: list[str] = []
-    for start, end in zip(starts, [*starts[1:], len(diff)], strict=True):
-        part = diff[start:end]
-        head = part.split("\n@@ ", 1)[0]
-        name = _plain(part.split("\n", 1)[0].rsplit(" b/", 1)[-1])
-        if "\nBinary files " in head or "\nGIT binary patch" in head:
-            binary.append(name)
-        elif re.search(r"^(?:index \S+ 160000|(?:new|deleted|old) (?:file )?mode 160000)", head, re.MULTILINE):
-            commits = re.findall(r"^[+-]Subproject commit (\S+)", part, re.MULTILINE)
-            modules.append(f"{name}: {' -> '.join(commits)}")
-        else:
-            texts.append(part)
-    notes = []
-    if binary:
-        notes += ["Binary files that differ, not in this patch:", *map("  {}".format, binary)]
-    if modules:
-        notes += ["Submodules at another commit, not in this patch:", *map("  {}".format, modules)]
-    return "".join(texts), notes
 
 
 def _remote(config: str, branch: str) -> str:
