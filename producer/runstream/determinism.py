@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from runstream.masking import mask_text
+
 VARIABLES = (
     "PYTHONHASHSEED",
     "CUBLAS_WORKSPACE_CONFIG",
@@ -34,7 +36,7 @@ def determinism(env: Mapping[str, str]) -> dict[str, str]:
     that another generator has too or that is common. `torch.seed` is known always; without a `torch.manual_seed` it is
     the fixed default.
     """
-    found = {name: env[name][:1000] for name in VARIABLES if env.get(name)}
+    found = {name: mask_text(env[name][:1000]) for name in VARIABLES if env.get(name)}
     for look in (_torch, _numpy, _jax, _tensorflow, _random):
         with contextlib.suppress(Exception):  # modules of any version, perhaps half loaded
             look(found)
@@ -46,20 +48,20 @@ def _torch(found: dict[str, str]) -> None:
     if torch is None:
         return
     asked: dict[str, Callable[[], Any]] = {
-        "seed": torch.initial_seed,
-        "deterministic_algorithms": torch.are_deterministic_algorithms_enabled,
-        "deterministic_warn_only": torch.is_deterministic_algorithms_warn_only_enabled,
+        "seed": lambda: torch.initial_seed(),
+        "deterministic_algorithms": lambda: torch.are_deterministic_algorithms_enabled(),
+        "deterministic_warn_only": lambda: torch.is_deterministic_algorithms_warn_only_enabled(),
         "cudnn_deterministic": lambda: torch.backends.cudnn.deterministic,
         "cudnn_benchmark": lambda: torch.backends.cudnn.benchmark,
         "cudnn_allow_tf32": lambda: torch.backends.cudnn.allow_tf32,
         "matmul_allow_tf32": lambda: torch.backends.cuda.matmul.allow_tf32,
-        "float32_matmul_precision": torch.get_float32_matmul_precision,
-        "default_dtype": torch.get_default_dtype,
+        "float32_matmul_precision": lambda: torch.get_float32_matmul_precision(),
+        "default_dtype": lambda: torch.get_default_dtype(),
     }
     for name, ask in asked.items():
         _ask(found, f"torch.{name}", ask)
     if torch.cuda.is_initialized():
-        _ask(found, "torch.cuda_seed", torch.cuda.initial_seed)
+        _ask(found, "torch.cuda_seed", lambda: torch.cuda.initial_seed())
 
 
 def _numpy(found: dict[str, str]) -> None:
