@@ -105,6 +105,15 @@ def test_a_line_that_changed_is_shown_as_it_is_now(client: Client, pen: Pen) -> 
     assert find(client, run_id, "loss", kind="words") == []
 
 
+def test_the_newest_page_is_full_however_often_its_lines_changed(client: Client, pen: Pen) -> None:
+    run_id = pen.run(1)
+    write(pen, run_id, [f"line {n}" for n in range(10)])
+    for change in range(1, 30):
+        write(pen, run_id, [f"{change} %"], first=9, changed_us=START_US + change * 1_000_000)
+    page = queries.console(client, "vision", run_id, limit=4)
+    assert (texts(page), page.more) == (["line 6", "line 7", "line 8", "29 %"], True)
+
+
 LINES = [
     "Epoch 1: loss=0.25",
     "loss is NaN at step 7",

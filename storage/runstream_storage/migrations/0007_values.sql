@@ -4,8 +4,8 @@
 --   text_series, histograms, media: a page shows one name of one run in order of step, as a chart does points. The key is
 --     the identity of a value, so the same row written twice merges into one. `idx` is the place in a list of media that
 --     was logged at once.
---   console: read from a place on, one writer after another. A line is written again while its progress bar moves; the
---     newest change wins. The index of words is over the text in lower case, so that it serves searches that heed case
+--   console: read from a place on, one writer after another; the index of times finds the place that a moment is. A line is
+--     written again while its progress bar moves; the newest change wins. The index of words is over the text in lower case, so that it serves searches that heed case
 --     and such that do not. Marks are close together, because a page reads a hundred lines.
 --   system_points: a chart reads one metric of one device of one node in order of time. How long samples are kept is a
 --     setting (`retention.py` puts it on the table).
@@ -85,6 +85,7 @@ CREATE TABLE IF NOT EXISTS console
     text    String CODEC(ZSTD(3)),
     attempt UInt16 CODEC(ZSTD(1)),
     ver     UInt64 COMMENT 'by the time of the last change of the line' CODEC(DoubleDelta, ZSTD(1)),
+    INDEX times ts_us TYPE minmax GRANULARITY 1,
     INDEX words lower(text) TYPE tokenbf_v1(8192, 3, 0) GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(ver)

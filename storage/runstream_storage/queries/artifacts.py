@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 MANY = 1_000_000
+DIGESTS_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +173,15 @@ def known_versions(
     client: Client, project: str, names: Sequence[str], digests: Sequence[str]
 ) -> dict[tuple[str, str], ArtifactVersion]:
     """The versions with these names and digests by both, deleted ones too, without their files."""
-    found = _versions(client, project, names, digests=digests, include_deleted=True)
-    return {(version.name, version.digest): version for version in found}
+    known: dict[tuple[str, str], ArtifactVersion] = {}
+    # No more than fits a parameter of a request.
+    for first in range(0, len(digests), DIGESTS_AT_ONCE):
+        part = digests[first : first + DIGESTS_AT_ONCE]
+        found = _versions(
+            client, project, names if len(names) < DIGESTS_AT_ONCE else [], digests=part, include_deleted=True
+        )
+        known |= {(version.name, version.digest): version for version in found}
+    return known
 
 
 def _versions(

@@ -134,9 +134,16 @@ def console(
     order = ", ".join(key if forwards else f"{key} DESC" for key in keys)
     # The order of the table, so that a page is read and no more.
     order = f"writer, {order}" if one_writer and forwards else f"writer DESC, {order}" if one_writer else order
-    sql = Template(statement("console")).substitute(where=where, order=order)
     scope = {"project": project, "run_id": run_id, "limit": limit + 1}
-    found = [_line(row) for row in ask(client, sql, scope | parameters).result_rows]
+    found: list[ConsoleLine] = []
+    if one_writer and not forwards and not filter.search:
+        floor = Template(statement("console_floor")).substitute(where=where)
+        parameters["floor"] = ask(client, floor, scope | parameters | {"limit": 4 * limit}).result_rows[0][0]
+        sql = Template(statement("console")).substitute(where=f"{where} AND line >= {{floor:Int64}}", order=order)
+        found = [_line(row) for row in ask(client, sql, scope | parameters).result_rows]
+    if len(found) <= limit:
+        sql = Template(statement("console")).substitute(where=where, order=order)
+        found = [_line(row) for row in ask(client, sql, scope | parameters).result_rows]
     page = found[:limit]
     return ConsolePage(page if forwards else page[::-1], len(found) > limit)
 
@@ -245,7 +252,7 @@ def _escaped(text: str) -> str:
 
 
 def _writers(client: Client, project: str, run_id: str, filter: ConsoleFilter) -> list[int]:
-    """Up to two writers that the filter may mean: whether there is one alone is all that matters."""
+    """Two of the writers that the filter may mean, or the only one."""
     where, parameters = condition(ConsoleFilter(rank=filter.rank, attempt=filter.attempt))
     sql = Template(statement("console_some_writers")).substitute(where=where)
     return [row[0] for row in ask(client, sql, {"project": project, "run_id": run_id} | parameters).result_rows]

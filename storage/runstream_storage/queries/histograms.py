@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     Floats = np.ndarray[Any, np.dtype[np.float64]]
     Integers = np.ndarray[Any, np.dtype[np.int64]]
+
+STEPS_AT_ONCE = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +160,29 @@ def heat_map(
 def _read(shown: Shown, chosen: dict[str, list[int]], rank: int | None) -> list[Histogram]:
     import numpy as np
 
-    steps = sorted({step for of_name in chosen.values() for step in of_name})
-    if not steps:
-        return []
-    wanted = {name: frozenset(of_name) for name, of_name in chosen.items()}
-    found = shown.ask("histograms", names=list(chosen), window=(steps[0], steps[-1]), steps=steps, rank=any_rank(rank))
-    return [
-        Histogram(run_id, name, of_rank, step, moment(ts_us), np.array(edges), np.array(counts), n_nan, n_inf)
-        for run_id, name, of_rank, step, ts_us, edges, counts, n_nan, n_inf in found
-        if step in wanted[name]
-    ]
+    found: list[Histogram] = []
+    for names in _at_once(chosen):
+        steps = sorted({step for name in names for step in chosen[name]})
+        wanted = {name: frozenset(chosen[name]) for name in names}
+        rows = shown.ask("histograms", names=names, window=(steps[0], steps[-1]), steps=steps, rank=any_rank(rank))
+        found += [
+            Histogram(run_id, name, of_rank, step, moment(ts_us), np.array(edges), np.array(counts), n_nan, n_inf)
+            for run_id, name, of_rank, step, ts_us, edges, counts, n_nan, n_inf in rows
+            if step in wanted[name]
+        ]
+    return sorted(found, key=lambda one: one.name)
+
+
+def _at_once(chosen: dict[str, list[int]]) -> Iterator[list[str]]:
+    """The names that have steps, in parts whose steps fit a parameter of a request."""
+    part: list[str] = []
+    room = STEPS_AT_ONCE
+    for name, steps in chosen.items():
+        if part and len(steps) > room:
+            yield part
+            part, room = [], STEPS_AT_ONCE
+        if steps:
+            part.append(name)
+            room -= len(steps)
+    if part:
+        yield part

@@ -1,6 +1,6 @@
 -- Versions of artifacts, the newest first. A row is a version; created_us and expires_us (0: never) are microseconds since
 -- 1970.
--- project String. names Array(String): the artifacts. digests Array(String): only these versions; empty: all.
+-- project String. names Array(String): the artifacts; empty: all. digests Array(String): only these versions; empty: all.
 -- with_files UInt8: 1 to fill files, else it is empty. deleted UInt8: 1: deleted ones, too. search String: only versions
 -- with this in their number, digest, aliases, tags, description or metadata, in any case; empty: all. limit UInt32.
 -- offset UInt64.
@@ -9,7 +9,7 @@ SELECT project, name, version, digest, type, aliases, tags, toString(run_id) AS 
        size, length(files) AS n_files, metadata, description,
        if({with_files:UInt8} = 1, arrayMap(f -> (f.path, f.sha256, f.size, f.mime, f.ref), files), []) AS file_rows
 FROM v_artifacts
-WHERE project = {project:String} AND name IN {names:Array(String)}
+WHERE project = {project:String} AND (empty({names:Array(String)}) OR name IN {names:Array(String)})
   AND (empty({digests:Array(String)}) OR digest IN {digests:Array(String)})
   AND (NOT deleted OR {deleted:UInt8} = 1)
   AND (empty({search:String})
