@@ -19,13 +19,6 @@ Kind = Literal["artifact", "dataset", "run", "model"]
 
 _SHAPES = {"artifact": "roundRect", "dataset": "diamond", "run": "circle", "model": "triangle", "folded": "emptyCircle"}
 _COLOURS = {"artifact": "#2b86d9", "dataset": "#c77c02", "run": "#15917a", "model": "#8a6fe0", "folded": "#7b8794"}
-LEGEND = (
-    ("artifact", f'<rect x="1.5" y="1.5" width="9" height="9" rx="2" fill="{_COLOURS["artifact"]}"/>'),
-    ("dataset", f'<path d="M6 0.5 11.5 6 6 11.5 0.5 6Z" fill="{_COLOURS["dataset"]}"/>'),
-    ("run", f'<circle cx="6" cy="6" r="5" fill="{_COLOURS["run"]}"/>'),
-    ("model", f'<path d="M6 1 11.5 11 0.5 11Z" fill="{_COLOURS["model"]}"/>'),
-)
-"""Kinds with their shapes as SVG: a graph needs none of its own, and it stays where the graph is moved."""
 _TEXT = "#7c8793"
 _EDGE = "rgba(124, 135, 147, 0.55)"
 _ROW_PX, _MARGIN_PX, _MIN_PX, _MAX_PX = 58, 40, 260, 5_000

@@ -129,7 +129,7 @@ def csv_head(file: BinaryIO, size: int, path: str) -> tuple[list[str], list[list
     try:
         for row in csv.reader(io.StringIO(head.text), delimiter=delimiter):
             rows.append([cell[:_CELL] for cell in row[:_COLUMNS]])
-            if len(rows) > ROWS:
+            if len(rows) > ROWS + 1:
                 break
     except csv.Error as error:
         raise NotReadable(what="CSV", why=str(error)) from None
@@ -137,7 +137,7 @@ def csv_head(file: BinaryIO, size: int, path: str) -> tuple[list[str], list[list
         return [], [], head.whole
     width = len(rows[0])
     shown = [[*row[:width], *[""] * (width - len(row))] for row in rows[1 : ROWS + 1]]
-    return _unique(rows[0]), shown, head.whole and len(rows) <= ROWS
+    return _unique(rows[0]), shown, head.whole and len(rows) <= ROWS + 1
 
 
 def parquet_head(file: BinaryIO, size: int) -> tuple[pa.Table, int]:

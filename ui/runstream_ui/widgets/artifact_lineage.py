@@ -109,8 +109,8 @@ def _counts(found: Lineage) -> str:
 
 def _legend() -> None:
     marks = "".join(
-        f'<span><svg width="12" height="12" viewBox="0 0 12 12" aria-hidden="true">{shape}</svg>{kind}</span>'
-        for kind, shape in lineage_graph.LEGEND
+        f'<span><span class="rs-shape rs-shape-{kind}" aria-hidden="true"></span>{kind}</span>'
+        for kind in ("artifact", "dataset", "run", "model")
     )
     st.html(f'<div class="rs-legend">{marks}</div>')
 

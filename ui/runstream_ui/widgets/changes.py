@@ -58,10 +58,20 @@ def _rows(project: str, found: Sequence[Change], *, about: bool) -> list[Row]:
         cells = [Cell(formats.age(change.at, now), formats.utc(change.at)), Cell(change.actor, change.actor)]
         if about:
             cells += _subject(project, change)
-        value = " ".join(change.value.split())
+        value = _value(change)
         cells += [Cell(change.action), Cell(formats.middle_cut(value, 200), change.value)]
         rows.append(Row(_id(change), tuple(cells), label=change.action))
     return rows
+
+
+def _value(change: Change) -> str:
+    """In one line; when something expires as a date, and not in microseconds."""
+    value = " ".join(change.value.split())
+    if change.action == "expires":
+        moment, _, rest = value.partition(" ")
+        if moment.isdigit():
+            return f"{formats.utc(datetime.fromtimestamp(int(moment) / 1e6, UTC))} {rest}"
+    return value
 
 
 def _subject(project: str, change: Change) -> list[Cell]:
