@@ -9,6 +9,7 @@ import pytest
 
 from producer.wire import FILES, MemoryObjects, MemoryTransport, Spooled, running, settings, until
 from runstream.agent import Agent
+from runstream.agent.deposits import Deposits
 from runstream.agent.uploads import manifest_digest
 from runstream.objects import object_key
 from runstream.spool_cursor import Cursor
@@ -105,3 +106,16 @@ def test_the_digest_is_that_of_the_sorted_manifest() -> None:
     ]
     assert manifest_digest(files) == hashlib.sha256(b"a/z\t11\t1\nb\t22\t2\n").hexdigest()
     assert manifest_digest(files[::-1]) == manifest_digest(files)
+
+
+async def test_what_a_collection_removed_is_sent_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runstream.agent.deposits.REMEMBERED_S", 0.0)
+    objects = MemoryObjects()
+    deposits = Deposits(objects)
+    path = tmp_path / "f"
+    path.write_bytes(b"content")
+    await deposits.deposit(path)
+    objects.objects.clear()
+    content = await deposits.deposit(path)
+    assert list(objects.objects) == [object_key(content.sha256)]
+    await deposits.close()

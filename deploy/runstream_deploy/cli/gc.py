@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from runstream_deploy.operations.collection import Collected
     from runstream_storage.queries import RemovableVersion
 
-SHORT_S = 2 * 3600
-"""Agents look again after an hour whether what they know to be in the store still is."""
+SHORTEST = timedelta(hours=1)
+"""Agents look again after some minutes whether what they know to be in the store still is, and events take a while."""
 SHOWN = 50
 
 
@@ -37,7 +37,7 @@ def gc(
         typer.Option("--project", "-p", help="Only versions of this project expire; may be repeated. Default: all."),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Also when most of the store would go, or ingest may be behind.")
+        bool, typer.Option("--force", help="Also when that may remove what is needed; the message says why.")
     ] = False,
     actor: Actor = "",
     as_json: AsJson = False,
@@ -129,6 +129,10 @@ def store_of(settings: Settings) -> Any:
 
 def reasons_against(client: Client, settings: Settings, grace: timedelta) -> str:
     """Why what the database does not name may be needed all the same; empty: nothing speaks against it."""
+    if grace < SHORTEST:
+        return (
+            "With a grace time of less than an hour, what is being logged now may go. Let nobody log, and --force it."
+        )
     from runstream_deploy.cli.kafka import kafka_options, running
     from runstream_deploy.operations.lag import lag
     from runstream_storage import queries
@@ -137,7 +141,7 @@ def reasons_against(client: Client, settings: Settings, grace: timedelta) -> str
     if settings.kafka:
         found = running(lag(kafka_options(settings, "gc"), [topic], settings.ingest_group))
         behind = max((one.seconds for one in found), default=0.0)
-        if behind > grace.total_seconds() / 2 and behind > SHORT_S / 2:
+        if behind > grace.total_seconds() / 2:
             hours = f"{behind / 3600:,.1f}"
             return f"Ingest is {hours} hours behind: what waits in Kafka may name objects. See `runstream lag`."
     elif any(one.topic.endswith(".control") for one in queries.pipeline(client).topics):

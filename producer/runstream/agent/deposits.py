@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from runstream.errors import StagedFileLost
-from runstream.objects import RENEW_AFTER_S, FileState, Uploads, object_key
+from runstream.objects import FileState, Uploads, object_key
 
 log = logging.getLogger("runstream.agent")
 T = TypeVar("T")
@@ -27,7 +27,7 @@ SMALL_BYTES = 128 << 10
 """Hashed at once (0.1 ms) where a thread would take as long."""
 REMEMBERED = 50_000
 """Contents known to be in the store,"""
-REMEMBERED_S = RENEW_AFTER_S
+REMEMBERED_S = 600.0
 """and for how long: a collection may have removed one that nothing named."""
 MAX_WAITING = 100_000
 """Files that wait to be sent, about 100 MB of memory; then the writers that have some of them are not read on."""

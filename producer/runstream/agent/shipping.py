@@ -24,14 +24,14 @@ from runstream.transport import Sent, TellsQueryable, Transport
 
 log = logging.getLogger("runstream.agent")
 MAX_IN_FLIGHT_BYTES = 32 << 20
-SCAN_EVERY_S = 0.5
+SCAN_EVERY_S = 0.25
 ASK_EVERY_S = 1.0
 """What is queryable, while a spool is kept only for that."""
 RETRY_SPOOL_S = 30.0
 LEAVE_AFTER_S = 5.0
 STOP_WITHIN_S = 5.0
-POLL_S = (0.05, 0.25, 1.0)
-"""Pause between two looks at the spools: rows came lately, some writer lives, nobody is there."""
+POLL_S = (0.05, 0.25)
+"""Pause between two looks at the spools: rows came lately, or not. Who edits something on a page waits for it."""
 MOST_PAUSE_S = 5.0
 BUSY_FOR_S = 5.0
 MAX_OPEN_FILES = 128
@@ -159,8 +159,7 @@ class Agent:
         """Seconds to the next look; many spools are looked at less often, so that waiting stays cheap."""
         if now - self._rows_at < BUSY_FOR_S:
             return min(MOST_PAUSE_S, max(POLL_S[0], 5 * self._round_s))
-        lives = any(tail.alive or not tail.idle for tail in self.tails.values())
-        return min(MOST_PAUSE_S, max(POLL_S[1] if lives else POLL_S[2], 100 * self._round_s))
+        return min(MOST_PAUSE_S, max(POLL_S[1], 100 * self._round_s))
 
     # -- spools
 

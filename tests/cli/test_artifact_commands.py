@@ -1,0 +1,390 @@
+"""Artifacts, models and gc from the command line, over `runstream up` and over Kafka, ClickHouse and S3."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import runstream
+from ingest.ingest_worker import WorkerProcess
+from runstream.edits import Editor
+from runstream.settings import VARIABLES, Settings
+from runstream_deploy.cli.app import app
+from runstream_storage.discovery import find_up
+
+WAIT_S = 60.0
+QUIET = {"RUNSTREAM_CAPTURE": "0", "RUNSTREAM_CONSOLE": "0", "RUNSTREAM_SYSTEM": "0", "RUNSTREAM_QUIET": "1"}
+LOG_SAME = """
+import sys, pathlib, runstream
+with runstream.init(project=sys.argv[1], name=sys.argv[3]) as run:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    run.log_artifact(sys.argv[2], name="same", aliases=[sys.argv[3]])
+    assert run.wait("clickhouse", timeout=60)
+"""
+
+
+class Place:
+    """A project of its own in a running Runstream."""
+
+    def __init__(self, environment: dict[str, str], project: str) -> None:
+        self.environment = environment
+        self.project = project
+        self.settings = Settings.from_env(environment)
+
+    def command(self, *arguments: str, code: int = 0) -> str:
+        done = CliRunner().invoke(app, list(arguments), env={"RUNSTREAM_PROJECT": self.project, "COLUMNS": "250"})
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        assert done.exit_code == code, (done.output, done.stderr)
+        return done.output if code else done.stdout
+
+    def json(self, *arguments: str, code: int = 0) -> Any:
+        return json.loads(self.command(*arguments, "--json", code=code))
+
+    @contextlib.contextmanager
+    def run(self, name: str) -> Iterator[runstream.Run]:
+        with runstream.init(project=self.project, name=name) as run:
+            yield run
+            assert run.wait("clickhouse", timeout=WAIT_S)
+
+    def versions(self, name: str, *options: str) -> list[tuple[str, list[str]]]:
+        return [(one["version"], one["aliases"]) for one in self.json("artifacts", "ls", name, *options)]
+
+
+@pytest.fixture(scope="module")
+def up() -> Iterator[dict[str, str]]:
+    """The environment of a running `runstream up`."""
+    ours = {name for name, _ in VARIABLES.values()}
+    with tempfile.TemporaryDirectory(prefix="runstream-test-up-") as base:
+        directory = Path(base, "data")
+        environment = {key: value for key, value in os.environ.items() if key not in ours}
+        environment |= {"RUNSTREAM_DIR": str(directory)}
+        log = Path(base, "log").open("w")  # noqa: SIM115 - closed below
+        command = [sys.executable, "-m", "runstream_deploy.cli", "up", "--ui-port", "0", "--sql-port", "0"]
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        try:
+            deadline = time.monotonic() + 120
+            while find_up(directory) is None:
+                assert process.poll() is None, Path(base, "log").read_text()
+                assert time.monotonic() < deadline, Path(base, "log").read_text()
+                time.sleep(0.05)
+            yield {"RUNSTREAM_DIR": str(directory)}
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+            log.close()
+
+
+def configure(monkeypatch: pytest.MonkeyPatch, values: dict[str, str]) -> Place:
+    for name, _ in VARIABLES.values():
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {**QUIET, **values}.items():
+        monkeypatch.setenv(name, value)
+    return Place(values, f"p{uuid.uuid4().hex[:8]}")
+
+
+@pytest.fixture
+def embedded(up: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Place:
+    return configure(monkeypatch, up)
+
+
+@pytest.fixture
+def full(
+    kafka: Any, topic_prefix: str, database: str, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Place]:
+    """Kafka, ClickHouse and S3 with an ingest worker; the agent starts on demand."""
+    values = {
+        "RUNSTREAM_DIR": str(tmp_path / "data"),
+        "RUNSTREAM_KAFKA": kafka.bootstrap,
+        "RUNSTREAM_TOPIC_PREFIX": topic_prefix,
+        "RUNSTREAM_INGEST_GROUP": topic_prefix,
+        "RUNSTREAM_CLICKHOUSE": database,
+        "RUNSTREAM_S3": bucket,
+    }
+    with WorkerProcess(kafka.bootstrap, database, topic_prefix):
+        yield configure(monkeypatch, values)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Callable[..., Path]:
+    def make(content: str, name: str = "f.txt") -> Path:
+        path = tmp_path / uuid.uuid4().hex / name
+        path.parent.mkdir()
+        path.write_text(content)
+        return path
+
+    return make
+
+
+def objects_of(place: Place) -> dict[str, Path]:
+    return {path.name: path for path in (place.settings.dir / "objects" / "sha256").rglob("*") if path.is_file()}
+
+
+def age(place: Place) -> None:
+    for path in objects_of(place).values():
+        os.utime(path, (time.time() - 3 * 86_400,) * 2)
+
+
+def test_what_is_put_is_listed_shown_fetched_edited_deleted_and_restored(embedded: Place, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "sub").mkdir(parents=True)
+    (tree / "a.txt").write_text("one")
+    (tree / "sub" / "b.json").write_text("{}")
+    put = embedded.json("artifacts", "put", str(tree), "-n", "labels", "-t", "dataset", "-a", "good", "--tag", "raw")
+    assert (put["version"], put["files"], put["queryable"]) == ("v0", 2, True)
+    (tree / "a.txt").write_text("two")
+    assert embedded.json("artifacts", "put", str(tree), "-n", "labels", "--ttl", "30d")["version"] == "v1"
+    assert embedded.versions("labels") == [("v1", ["latest"]), ("v0", ["good"])]
+    assert "labels" in embedded.command("artifacts", "ls")
+
+    shown = embedded.json("artifacts", "show", "labels:good")
+    assert (shown["tags"], shown["type"], shown["made by"]) == (["raw"], "dataset", [])
+    assert [file["path"] for file in shown["files"]] == ["a.txt", "sub/b.json"]
+    got = embedded.json("artifacts", "get", "labels:v0", str(tmp_path / "out"), "--only", "*.txt")
+    assert (got["files"], (tmp_path / "out" / "a.txt").read_text()) == (1, "one")
+    assert not (tmp_path / "out" / "sub").exists()
+
+    embedded.command("artifacts", "tag", "labels:v0", "checked", "fine")
+    embedded.command("artifacts", "tag", "labels:v0", "raw", "--remove")
+    embedded.command("artifacts", "alias", "labels", "good", "new")
+    assert embedded.versions("labels") == [("v1", ["good", "latest", "new"]), ("v0", [])]
+    assert embedded.json("artifacts", "show", "labels:v0")["tags"] == ["checked", "fine"]
+    embedded.command("artifacts", "alias", "labels", "new", "--remove")
+    assert "always the newest" in embedded.command("artifacts", "alias", "labels:v0", "latest", code=2)
+
+    embedded.command("artifacts", "rm", "labels:v1", "--reason", "wrong")
+    assert embedded.versions("labels") == [("v0", ["latest"])]
+    assert "no artifact" in embedded.command("artifacts", "get", "labels:good", code=1) or True
+    assert [version for version, _ in embedded.versions("labels", "--deleted")] == ["v1", "v0"]
+    embedded.command("artifacts", "restore", "labels:v1")
+    assert embedded.versions("labels") == [("v1", ["good", "latest"]), ("v0", [])]
+    assert "no artifact" in embedded.command("artifacts", "show", "labels:v9", code=1)
+
+
+def test_a_model_is_registered_promoted_approved_and_has_a_history(embedded: Place, file: Callable[..., Path]) -> None:
+    for number in range(2):
+        embedded.command("artifacts", "put", str(file(f"w{number}")), "-n", "weights")
+    embedded.command("models", "register", "weights:v0", "net", "--alias", "champion", "--note", "first")
+    embedded.command("models", "register", "weights", "net", "--stage", "staging")
+    embedded.command("models", "promote", "net:v1", "production", "--note", "it won", "--actor", "ann")
+    embedded.command("models", "approve", "net:champion", "--note", "looks good", "--actor", "ben")
+    embedded.command("models", "reject", "net@staging")
+    embedded.command("models", "alias", "net:v2", "champion")
+    found = {one["version"]: one for one in embedded.json("models", "show", "net")}
+    assert [found[one]["stage"] for one in ("v1", "v2")] == ["production", "staging"]
+    assert [found[one]["verdict"] for one in ("v1", "v2")] == ["approved", "rejected"]
+    assert [found[one]["aliases"] for one in ("v1", "v2")] == [[], ["champion"]]
+    (model,) = embedded.json("models", "ls")
+    assert (model["versions"], model["latest"]) == (2, "v2")
+    history = embedded.json("models", "history", "net")
+    assert [(one["action"], one["version"]) for one in history] == [
+        ("register", "v1"),
+        ("alias", "v1"),
+        ("register", "v2"),
+        ("stage", "v2"),
+        ("stage", "v1"),
+        ("approve", "v1"),
+        ("reject", "v2"),
+        ("alias", "v2"),
+    ]
+    assert (history[4]["actor"], history[4]["note"]) == ("ann", "it won")
+    assert "no model" in embedded.command("models", "promote", "net:v9", "staging", code=1)
+    assert "word of a-z" in embedded.command("models", "promote", "net:v1", "no stage!", code=2)
+    assert runstream.models.get("net:champion", project=embedded.project).version == "v2"
+
+
+def test_lineage_goes_through_three_runs(embedded: Place, file: Callable[..., Path], tmp_path: Path) -> None:
+    with embedded.run("prepare") as run:
+        run.log_artifact(file("data"), name="data", type="dataset")
+    with embedded.run("train") as run:
+        run.use_artifact("data:latest")
+        run.register_model(run.log_artifact(file("weights"), name="weights", type="model"), "net")
+    with embedded.run("evaluate") as run:
+        weights = run.use_artifact("weights:v0")
+        assert (weights.download(tmp_path / "w") / "f.txt").read_text() == "weights"
+        run.log_artifact(file("report"), name="report")
+    graph = embedded.json("artifacts", "lineage", "weights")
+    names = {(node["key"]["kind"], node["name"]) for node in graph["nodes"]}
+    assert names == {
+        ("artifact", "data"),
+        ("artifact", "weights"),
+        ("artifact", "report"),
+        ("run", "prepare"),
+        ("run", "train"),
+        ("run", "evaluate"),
+        ("model", "net"),
+    }
+    assert len(graph["edges"]) == 6
+    text = embedded.command("artifacts", "lineage", "report", "--down", "0")
+    assert text.index("evaluate") < text.index("weights") < text.index("train") < text.index("data")
+    of_run = embedded.json("artifacts", "lineage", run.id, "--up", "1", "--down", "0")
+    assert {node["name"] for node in of_run["nodes"]} == {"evaluate", "weights"}
+    read = runstream.artifact(f"{embedded.project}/data")
+    assert [link.name for link in read.logged_by()] == ["prepare"]
+    assert [(link.name, link.asked) for link in read.used_by()] == [("train", "latest")]
+
+
+def test_the_same_content_from_two_processes_at_once_is_one_version(embedded: Place, file: Callable[..., Path]) -> None:
+    path = file("same content" * 1000)
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", LOG_SAME, embedded.project, str(path), name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("one", "two")
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.communicate("go\n", timeout=120)
+        assert process.returncode == 0
+    assert embedded.versions("same") == [("v0", ["latest", "one", "two"])]
+    assert {link.name for link in runstream.artifact(f"{embedded.project}/same").logged_by()} == {"one", "two"}
+
+
+def test_runs_are_edited_from_outside(embedded: Place) -> None:
+    with embedded.run("first") as run:
+        run.log({"loss": 1.0})
+    editor = Editor(embedded.settings, "ann@pages")
+    changed = editor.edit_runs(embedded.project, [run.id], {"name": "renamed", "tag:good": True, "notes": "why"})
+    assert changed.wait(WAIT_S)
+    shown = embedded.json("runs", "show", run.id)
+    assert (shown["name"], shown["tags"], shown["notes"], shown["state"]) == ("renamed", "good", "why", "finished")
+    assert shown["attempts"] == 1
+    assert editor.edit_runs(embedded.project, [run.id], {"deleted": True}).wait(WAIT_S)
+    embedded.command("runs", "show", run.id, code=1)
+    assert editor.edit_runs(embedded.project, [run.id], {"deleted": None}).wait(WAIT_S)
+    assert embedded.json("runs", "show", run.id)["name"] == "renamed"
+    assert editor.wait(WAIT_S)
+    assert list(embedded.settings.spool_dir.glob("*/*/editor")) == []
+
+
+def test_a_collection_keeps_what_is_used_and_removes_the_rest(embedded: Place, file: Callable[..., Path]) -> None:
+    shared, own = file("shared content", "shared"), file("own content", "own")
+    for name, path in (("a", shared), ("b", shared), ("c", own)):
+        embedded.command("artifacts", "put", str(path), "-n", name)
+    with embedded.run("media") as run:
+        run.log({"note": runstream.File(file("logged with the run"))}, step=1)
+    orphan = embedded.settings.dir / "objects" / "sha256" / "aa" / ("aa" + "0" * 62)
+    orphan.parent.mkdir(parents=True, exist_ok=True)
+    orphan.write_bytes(b"nobody names me")
+    before = set(objects_of(embedded))
+
+    embedded.command("artifacts", "rm", "a", "c")
+    assert Editor(embedded.settings).edit_runs(embedded.project, [run.id], {"deleted": True}).wait(WAIT_S)
+    dry = embedded.json("gc", "--grace", "0")
+    assert {kind: of["objects"] for kind, of in dry["objects"]["removable"].items()} == {
+        "artifact": 1,  # the content of b's file stays
+        "media": 1,
+        "unnamed": 1,
+    }
+    assert dry["objects"]["total"]["bytes"] == len("own content") + len("logged with the run") + len("nobody names me")
+    assert set(objects_of(embedded)) == before
+    # Deleted a moment ago, and made a moment ago: both are spared for a day.
+    assert embedded.json("gc", "--apply")["objects"]["total"]["objects"] == 0
+    assert "--force" in embedded.command("gc", "--apply", "--grace", "10m", code=1)
+    age(embedded)
+    young = embedded.json("gc")["objects"]
+    assert young["removable"]["unnamed"]["objects"] == 1
+    assert young["total"]["objects"] == 1
+
+    done = embedded.json("gc", "--apply", "--grace", "0", "--force")
+    assert done["objects"]["total"]["objects"] == 3
+    assert not orphan.exists()
+    assert len(before) - len(objects_of(embedded)) == 3
+    assert embedded.json("gc", "--grace", "0")["objects"]["total"]["objects"] == 0
+    assert "gone from the object store" in embedded.command("artifacts", "restore", "c:v0", code=1)
+    embedded.command("artifacts", "restore", "a:v0")
+    got = embedded.json("artifacts", "get", "a", str(file("").parent / "out"))
+    assert got["files"] == 1
+
+
+def test_versions_expire_and_only_the_best_are_kept(embedded: Place, file: Callable[..., Path]) -> None:
+    with embedded.run("train") as run:
+        for number, score in enumerate([0.9, 0.1, 0.5, 0.2, 0.8]):
+            aliases = ["first"] if number == 0 else []
+            run.log_artifact(file(f"w{number}"), name="w", score=score, keep_best=2, aliases=aliases)
+        run.log_artifact(file("short"), name="short", ttl=1)
+        run.log_artifact(file("long"), name="long", ttl="1d")
+
+    def due() -> dict[tuple[str, str], str]:
+        found = embedded.json("gc", "--project", embedded.project)["versions"]
+        return {(one["name"], one["version"]): one["reason"] for one in found}
+
+    deadline = time.monotonic() + WAIT_S
+    while ("short", "v0") not in due() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert due() == {("w", "v2"): "not among the best", ("short", "v0"): "expired"}
+    assert len(embedded.versions("w")) == 5
+    embedded.command("gc", "--apply", "-p", embedded.project)
+    assert [version for version, _ in embedded.versions("w")] == ["v4", "v3", "v1", "v0"]
+    assert embedded.json("artifacts", "ls", "short", "--project", embedded.project) == []
+    embedded.command("artifacts", "restore", "w:v2")
+    assert len(embedded.versions("w")) == 5
+
+
+def test_what_waits_in_a_spool_is_not_collected(embedded: Place, tmp_path: Path, file: Callable[..., Path]) -> None:
+    from runstream.agent.deposits import hashed
+    from runstream.objects import object_key
+    from runstream_deploy.operations.collection import staged_contents
+
+    path = file("it was uploaded, and its event is not written yet")
+    waiting = Settings.from_env({"RUNSTREAM_DIR": str(tmp_path / "waiting"), "RUNSTREAM_MODE": "offline"})
+    run = runstream.init(project=embedded.project, settings=waiting)
+    run.log_artifact(path, name="waiting")
+    run.finish()
+    content = hashed(path)
+    assert content.sha256 in staged_contents([waiting.spool_dir])
+    stored = embedded.settings.dir / "objects" / object_key(content.sha256)
+    stored.parent.mkdir(parents=True, exist_ok=True)
+    stored.write_bytes(path.read_bytes())
+    database = find_up(embedded.settings.dir)
+    assert database is not None
+    arguments = ["--clickhouse", database.sql_url, "--dir", str(waiting.dir)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RUNSTREAM_S3", (embedded.settings.dir / "objects").as_uri())
+        found = embedded.json("gc", "--apply", "--grace", "0", "--force", "-p", embedded.project, *arguments)
+    assert found["objects"]["staged"]["objects"] == 1
+    assert stored.exists()
+
+
+def test_a_span_of_time_that_is_none_is_a_usage_error(embedded: Place) -> None:
+    assert "--grace" in embedded.command("gc", "--grace", "soon", code=2)
+
+
+@pytest.mark.clickhouse
+def test_the_real_stack_does_the_same(full: Place, file: Callable[..., Path], tmp_path: Path) -> None:
+    with full.run("train") as run:
+        run.log({"loss": 1.0})
+        logged = run.log_artifact(file("weights" * 1000), name="weights", type="model", aliases=["best"])
+        run.register_model(logged, "net", stage="staging")
+    assert full.json("artifacts", "put", str(file("labels")), "-n", "labels")["version"] == "v0"
+    full.command("models", "promote", "net@staging", "production", "--note", "good")
+    assert full.json("models", "show", "net")[0]["stage"] == "production"
+    version = runstream.artifact("weights:best", project=full.project)
+    assert (version.download(tmp_path / "out") / "f.txt").read_text() == "weights" * 1000
+    assert [link.name for link in version.logged_by()] == ["train"]
+    full.command("artifacts", "rm", "labels")
+    assert full.json("gc", "--grace", "0")["objects"]["total"]["objects"] == 1
+    done = full.json("gc", "--apply", "--grace", "0", "--force")
+    assert (done["objects"]["total"]["objects"], done["objects"]["needed"]["objects"]) == (1, 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("RUNSTREAM_KAFKA")
+        assert "fed from Kafka" in full.command("gc", "--apply", code=1)
