@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -31,6 +32,7 @@ from runstream_deploy.cli.connection import open_client
 
 pytestmark = pytest.mark.timeout(600)
 T = TypeVar("T")
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 MEDIA = ("kind", "sha256", "mime", "caption", "metadata")
 
 SCRIPT = Path(__file__).parent / "remembering" / "training.py"
@@ -192,6 +194,7 @@ def trained(environment: Mapping[str, str], repository: Path, tmp_path: Path) ->
 
 
 COLUMNS = [("index", "integer"), ("truth", "integer"), ("guess", "integer"), ("ink", "number"), ("odd", "boolean")]
+TABLES = "SELECT name FROM system.tables WHERE database = currentDatabase() AND endsWith(engine, 'MergeTree')"
 STATE = "SELECT state FROM v_runs WHERE project = {project:String} AND run_id = {run:UUID}"
 VERSIONS = "SELECT count() FROM v_artifacts WHERE project = {project:String} AND name = 'checkpoint'"
 
@@ -313,7 +316,7 @@ def points_of(ply: bytes) -> list[list[float]]:
 
 def check_console_and_machine(found: Trained) -> None:
     shown = [line.rpartition("\r")[2] for line in found.stdout.decode().split("\n") if line]
-    expected = [mask_text(line) for line in shown]
+    expected = [mask_text(COLOUR.sub("", line)) for line in shown]
     ask = "SELECT text FROM v_console WHERE run_id = {run:UUID} AND stream = {stream:String} ORDER BY line"
     stdout = eventually(
         lambda: [text for (text,) in found.sql(ask, stream="stdout")], lambda lines: len(lines) >= len(expected)
@@ -378,9 +381,11 @@ def check_capture(found: Trained) -> None:
     params = dict(found.sql("SELECT name, value FROM v_params WHERE run_id = {run:UUID}"))
     assert params["optimizer/rate"] == "0.5"
     assert params["api_key"] == "***"
-    steps = runstream_command(found.environment, "reproduce", found.run, "--project", PROJECT)
+    recipe = found.repository.parent / "recipe"
+    runstream_command(found.environment, "reproduce", found.run, "--project", PROJECT, "--write", str(recipe))
+    assert "+# not committed yet" in (recipe / "diff.patch").read_text()
+    steps = (recipe / "reproduce.sh").read_text() + (recipe / "requirements.txt").read_text()
     assert head in steps
-    assert "git apply" in steps
     assert f"numpy=={packages['numpy']}" in steps
     assert digest in steps
 
@@ -392,7 +397,7 @@ def check_that_nothing_is_missing(found: Trained) -> None:
 
 def check_that_no_secret_left(found: Trained) -> None:
     """Neither a table nor an object holds the key that the script's output, config and code had in them."""
-    tables = found.sql("SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'")
+    tables = found.sql(TABLES)
     assert ("writers",) in tables
     for (table,) in tables:
         holding = f"SELECT count() FROM {table} WHERE position(toString(tuple(*)), {{key:String}}) > 0"
