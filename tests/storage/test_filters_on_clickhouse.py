@@ -193,7 +193,7 @@ def look_up(run: Known, subject: Subject) -> Any:
             return end or start
         case "duration":
             return ((end or start) - start) / 1e6
-        case "archived":
+        case "archived" | "starred":
             return False
     return run.attributes.get(subject.name, "")
 
@@ -289,7 +289,7 @@ CONDITIONS = st.one_of(
         st.sampled_from(["2026-09-21T14:13:22", "2026-09-21", "-1d", "-34001s", "2026-09-21T14:14:20"]),
     ),
     joined("duration", st.sampled_from(["<", "<=", ">", ">="]), st.sampled_from(["60s", "1m", "0", "2h", "59.9"])),
-    joined("archived =", st.sampled_from(["true", "false"])),
+    joined(st.sampled_from(["archived", "starred"]), "=", st.sampled_from(["true", "false"])),
 )
 FILTERS = st.recursive(
     CONDITIONS,

@@ -125,6 +125,16 @@ def test_edits_change_what_a_run_is_called(client: Client, pen: Any) -> None:
     assert (row.name, row.group, row.notes, row.tags) == ("new", "h", "", ("added", "keep"))
 
 
+def test_starred_runs_are_found_until_the_star_goes(client: Client, pen: Any) -> None:
+    starred, _ = pen.run(1), pen.run(2)
+    pen.attribute(starred, "starred", "true")
+    assert names(queries.runs(client, ["vision"], filter="starred = true")) == ["run-1"]
+    assert names(queries.runs(client, ["vision"], filter="starred = false")) == ["run-2"]
+    assert client.query("SELECT run_name FROM v_runs WHERE starred").result_rows == [("run-1",)]
+    pen.attribute(starred, "starred", deleted=True, at_us=pen.start_us + 2_000_000_000)
+    assert names(queries.runs(client, ["vision"], filter="starred = true")) == []
+
+
 def test_archived_runs_are_shown_on_demand_and_deleted_ones_never(client: Client, pen: Any) -> None:
     pen.run(0)
     pen.attribute(pen.run(1), "archived", "true")

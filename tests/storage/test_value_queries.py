@@ -152,6 +152,17 @@ def test_a_rewind_hides_values_of_earlier_attempts_of_its_rank(client: Client, p
     assert queries.text_steps(client, "vision", [run_id], ["other"]) == {"other": [3]}
 
 
+def test_a_rewind_of_a_later_attempt_than_a_version_can_tell_hides_nothing_new(
+    client: Client, pen: Pen, values: Values
+) -> None:
+    run_id = pen.run(1)
+    values.text(run_id, 5, "early", attempt=7)
+    values.text(run_id, 9, "late", attempt=300)
+    pen.rewound(run_id, rank=0, attempt=290, step=2, writer=2)
+    assert queries.text_steps(client, "vision", [run_id], ["prompt"]) == {"prompt": [9]}
+    assert client.query("SELECT text FROM v_text").result_rows == [("late",)]
+
+
 def test_a_fork_shows_its_parents_values_up_to_its_step_and_its_own_instead(
     client: Client, pen: Pen, values: Values
 ) -> None:

@@ -35,6 +35,7 @@ ATTRIBUTES: dict[str, tuple[AttributeType, str]] = {
     "exit_code": ("number", "exit code; 0 while the run lives"),
     "reason": ("text", "why it ended: the exception or signal"),
     "archived": ("bool", "hidden from lists"),
+    "starred": ("bool", "marked by hand"),
 }
 UNQUOTED_PARAM = re.compile(r"[^\s\"'(),\[\]=<>!~.]+")
 UNQUOTED_METRIC = re.compile(r"[^\s\"'()]+( [^\s\"'()]+)*")

@@ -94,7 +94,7 @@ def values(word: str, before: str, lookup: Lookup) -> list[str]:
     begun = word.lstrip('"')
     if name == "state":
         return [state for state in STATES if state.startswith(begun.lower())]
-    if name == "archived":
+    if name in ("archived", "starred"):
         return [truth for truth in ("true", "false") if truth.startswith(begun.lower())]
     match name:
         case "tags" | "group" | "job_type" | "user" | "host":

@@ -34,6 +34,7 @@ EXPRESSIONS: dict[str, tuple[str, str]] = {
     "exit_code": ("s", "s.exit_code"),
     "reason": ("s", "s.reason"),
     "archived": ("e", "e.archived"),
+    "starred": ("e", "e.starred"),
 }
 
 # Aggregate: what it reads of a row, and how that makes one value. {0} is If where several metrics are read at once, {1}
