@@ -14,7 +14,7 @@ from runstream_deploy.cli.app import app
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = (
     "up", "sql", "runs", "agent", "ingest", "ui", "migrate", "sync", "verify", "dlq", "replay", "rebuild", "lag",
-    "doctor", "dev",
+    "doctor", "dev", "artifacts", "models", "gc",
 )  # fmt: skip
 NOWHERE = "http://reader@127.0.0.1:9/runstream"
 
@@ -35,7 +35,7 @@ def test_each_command_explains_itself(runner: CliRunner, command: str) -> None:
     assert "Usage" in done.output
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ("runs", "dev", "dlq")])
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ("runs", "dev", "dlq", "artifacts", "models")])
 def test_help_shows_an_example(runner: CliRunner, command: str) -> None:
     assert f"runstream {command}" in runner.invoke(app, [command, "--help"]).output
 
@@ -48,6 +48,17 @@ def test_the_documentation_names_every_command() -> None:
 @pytest.mark.parametrize("command", ["ls", "show", "replay", "drop"])
 def test_each_part_of_dlq_shows_an_example(runner: CliRunner, command: str) -> None:
     assert f"runstream dlq {command}" in runner.invoke(app, ["dlq", command, "--help"]).output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(f"artifacts {word}" for word in ("ls", "show", "get", "put", "lineage", "tag", "alias", "rm", "restore")),
+        *(f"models {word}" for word in ("ls", "show", "history", "register", "promote", "alias", "approve", "reject")),
+    ],
+)
+def test_each_part_of_artifacts_and_models_shows_an_example(runner: CliRunner, words: str) -> None:
+    assert f"runstream {words} " in runner.invoke(app, [*words.split(), "--help"]).output
 
 
 def test_sync_of_a_directory_without_a_spool_says_so(runner: CliRunner, tmp_path: Path) -> None:
@@ -75,6 +86,11 @@ def test_an_unknown_option_is_a_usage_error(runner: CliRunner) -> None:
         ["verify"],
         ["dlq", "ls"],
         ["rebuild", "--all"],
+        ["artifacts", "ls"],
+        ["artifacts", "show", "x", "-p", "p"],
+        ["models", "ls"],
+        ["models", "promote", "m", "staging"],
+        ["gc"],
     ],
 )
 def test_without_a_database_the_message_says_how_to_get_one(runner: CliRunner, arguments: list[str]) -> None:
