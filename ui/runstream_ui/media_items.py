@@ -34,7 +34,7 @@ class Classes:
         self.labels.setdefault(key, label or (str(number) if number is not None else "box"))
         return key
 
-    def as_json(self) -> list[dict[str, str]]:
+    def as_json(self) -> list[dict[str, Any]]:
         layers = {key.split("\0")[0] for key in self.labels}
         # A class has one colour in all sets, so that what was predicted and what is true can be told to be alike.
         colours = {label: place for place, label in enumerate(dict.fromkeys(self.labels.values()))}
@@ -43,6 +43,8 @@ class Classes:
                 "key": key,
                 "label": f"{key.split(chr(0))[0]}: {label}" if len(layers) > 1 else label,
                 "colour": RUN_COLOURS[colours[label] % len(RUN_COLOURS)],
+                # Painted over, nothing of the picture would keep its colours.
+                "off": label.lower() == "background",
             }
             for key, label in self.labels.items()
         ]

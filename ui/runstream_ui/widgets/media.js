@@ -58,6 +58,11 @@ function drawPanel(panel, root, hidden) {
 
 function legend(classes, root, hidden) {
   const el = make('div', 'legend');
+  const known = (root.rsKnown ??= new Set());
+  for (const c of classes) {
+    if (c.off && !known.has(c.key)) hidden.add(c.key);
+    known.add(c.key);
+  }
   for (const c of classes) {
     const button = make('button');
     button.type = 'button';
