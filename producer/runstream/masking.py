@@ -19,6 +19,11 @@ _SHORT_TRIGGERS = ("bearer ", "basic ", "authorization", "cookie", "-----begin",
 _LONG_RUN = b"a" * 20
 """Every other shape has a run of so many letters, digits, - and _."""
 _RUNS = bytes(ord("a" if chr(i).isalnum() or chr(i) in "-_" else " ") if i < 128 else ord(" ") for i in range(256))
+_ZEROS = {ord(digit): "0" for digit in "123456789"}
+_DIGITS = bytes(ord("0") if chr(i) in "123456789" else i for i in range(256))
+MAX_TEMPLATES, MAX_TEMPLATE_BYTES = 4096, 400
+_harmless: set[bytes] = set()
+"""Lines without anything to mask, digits as zeros: no decision here depends on which digit it is."""
 _ASSIGNED = re.compile(r"([+~]{0,2}-{0,2}[A-Za-z_][\w.+/-]*)=(.*)", re.DOTALL)
 _NAME_BEFORE = re.compile(r"[\w.-]{0,80}\Z")
 # From inside a name to its value: `NAME=`, `"name": `, `name: str = `, `["NAME"] = `, `"NAME", "`, `<name>`, `--name `.
@@ -43,23 +48,17 @@ _IN_CODE = frozenset("()[]{}")
 def mask_text(text: str) -> str:
     """`text` without what has the shape of a secret: URL credentials, known key formats, values of secret names.
 
-    A line without anything of the kind costs a few substring searches, so it may be called for each line of a log.
+    Cheap enough for each line of a log: lines that differ from a harmless one in their digits only are known again.
     """
-    low = text.lower()
-    for _ in range(ROUNDS):
-        named = [piece for piece in _NAME_PIECES if piece in low]
-        shaped = _may_have_shape(text, low)
-        if not named and not shaped:
-            return text
-        before = text
-        if shaped:
-            text = _without_shapes(text, low)
-        if named:
-            text = _without_values(text, named)
-        if text == before:
-            break
-        low = text.lower()
-    return text
+    template = text.encode("utf-8", "surrogatepass").translate(_DIGITS)
+    if template in _harmless:
+        return text
+    masked, suspect = _masked(text)
+    if not suspect and len(template) <= MAX_TEMPLATE_BYTES:
+        if len(_harmless) >= MAX_TEMPLATES:
+            _harmless.clear()
+        _harmless.add(template)
+    return masked
 
 
 def mask_value(name: str, text: str) -> str:
@@ -117,6 +116,27 @@ def _line_end(line: str) -> str:
     return line[len(line.rstrip("\r\n")) :]
 
 
+def _masked(text: str) -> tuple[str, bool]:
+    """The text, masked; and whether another text with the same letters and other digits might need masking."""
+    suspect = False
+    low = text.lower()
+    for _ in range(ROUNDS):
+        before = text
+        if _may_have_shape(text, low):
+            text = _without_shapes(text, low)
+            zeros = low.translate(_ZEROS)
+            suspect = suspect or any(trigger in zeros for shape in SHAPES for trigger in shape.triggers_without_digits)
+        named = [piece for piece in _NAME_PIECES if piece in low]
+        if named:
+            text, has_secret_name = _without_values(text, named)
+            suspect = suspect or has_secret_name
+        if text == before:
+            break
+        suspect = True
+        low = text.lower()
+    return text, suspect
+
+
 def _may_have_shape(text: str, low: str) -> bool:
     """Whether it is worth while to try the shapes; cheap, for nearly every line of a log says no."""
     for trigger in _SHORT_TRIGGERS:
@@ -136,25 +156,26 @@ def _without_shapes(text: str, low: str) -> str:
     return PEM.get().sub(MASK, text) if "-----begin" in low else text
 
 
-def _without_values(text: str, pieces: list[str]) -> str:
-    """`text` without the values of secret names, of which each holds one of `pieces`."""
+def _without_values(text: str, pieces: list[str]) -> tuple[str, bool]:
+    """`text` without the values of secret names, of which each holds one of `pieces`; whether there is such a name."""
     low = text.lower()
     if len(low) != len(text):  # a few letters of other scripts become two
         low = "".join(lower if len(lower := letter.lower()) == 1 else letter for letter in text)
-    spans = sorted({span for piece in pieces for span in _values_named(text, low, piece)})
-    if not spans:
-        return text
+    found = [_values_named(text, low, piece) for piece in pieces]
+    spans = sorted({span for some, _ in found for span in some})
     parts, at = [], 0
     for begin, end, masked in spans:
         if begin >= at:
             parts += [text[at:begin], masked]
             at = end
-    return "".join([*parts, text[at:]])
+    return "".join([*parts, text[at:]]) if spans else text, any(has_name for _, has_name in found)
 
 
-def _values_named(text: str, low: str, piece: str) -> list[tuple[int, int, str]]:
-    """Where the values stand of names that hold `piece` and say that they are secret, and what comes in their place."""
+def _values_named(text: str, low: str, piece: str) -> tuple[list[tuple[int, int, str]], bool]:
+    """Where the values stand of names that hold `piece` and say that they are secret, and what comes in their place;
+    and whether there is such a name."""
     found = []
+    has_name = False
     at = low.find(piece)
     while at >= 0:
         after = at + len(piece)
@@ -163,6 +184,7 @@ def _values_named(text: str, low: str, piece: str) -> list[tuple[int, int, str]]
             begin = at - len(_NAME_BEFORE.search(text, max(0, at - 80), at)[0])  # type: ignore[index]  # matches nothing too
             name = text[begin : to.end("rest")]
             sure = secrecy(name)
+            has_name = has_name or sure != NO
             if sure != NO and (span := _value(text, name, begin, to, sure)) is not None:
                 close = to["close"]
                 # Of JSON, where a number stands bare: what stands for it must be JSON too.
@@ -170,7 +192,7 @@ def _values_named(text: str, low: str, piece: str) -> list[tuple[int, int, str]]
                 found.append((*span, f"{quote}{MASK}{quote}"))
                 after = span[1]
         at = low.find(piece, after)
-    return found
+    return found, has_name
 
 
 def _value(text: str, name: str, begin: int, to: re.Match[str], sure: int) -> tuple[int, int] | None:

@@ -81,7 +81,7 @@ class Settings:
     """Whether what differs from the commit is kept as the artifact `source-code`."""
     capture_diff_max_bytes: int = 10 << 20
     """A larger patch is left out, and its statistics are kept."""
-    capture_wait_s: float = 0.1
+    capture_wait_s: float = 0.05
     """How long init() waits for what git tells of the changes; afterwards it is looked for while the run goes on."""
     capture_notebook: bool = True
     capture_packages: bool = True
