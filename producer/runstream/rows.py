@@ -136,8 +136,9 @@ def _number(value: Any) -> float:
     if value is None or isinstance(value, bytes | bytearray | complex):
         raise _Refused(f"{type(value).__name__} is not a number")
     try:
-        # An array of one element counts; numpy would warn of float(array) and torch would not.
-        return float(value.item() if getattr(value, "ndim", 0) else value)
+        # An array of one element counts. numpy would warn of float(array), and torch of a scalar that has a gradient.
+        scalar = value.detach() if callable(getattr(value, "detach", None)) else value
+        return float(scalar.item() if getattr(scalar, "ndim", 0) else scalar)
     except OverflowError:
         raise _Refused("the integer is too large for a double") from None
     except Exception as error:  # noqa: BLE001 - any object may come

@@ -368,3 +368,23 @@ def test_histograms_of_nothing_and_of_nan(run: runstream.Run, held: Read) -> Non
     run.log_histograms({"nan": [math.nan], "empty": []}, step=4)
     (event,) = held(run).of("HistogramLogged")
     assert (event["name"], event["n_nan"], event["step"]) == ("nan", 1, 4)
+
+
+def test_a_number_with_a_gradient_is_read_without_it(run: runstream.Run, held: Read) -> None:
+    class Scalar:
+        ndim = 0
+
+        def __init__(self, *, graph: bool) -> None:
+            self.graph = graph
+
+        def detach(self) -> "Scalar":
+            return Scalar(graph=False)
+
+        def __float__(self) -> float:
+            if self.graph:
+                raise UserWarning("converting a tensor with requires_grad=True")
+            return 0.5
+
+    for _ in range(2):
+        run.log({"loss": Scalar(graph=True)})
+    assert held(run).series("loss") == [(0, 0.5), (1, 0.5)]
