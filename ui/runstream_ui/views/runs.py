@@ -20,6 +20,7 @@ from runstream_ui.widgets import empty
 from runstream_ui.widgets.filter_bar import filter_input, offer_completions, show_error
 from runstream_ui.widgets.metric_sections import metric_sections
 from runstream_ui.widgets.run_forms import runs_actions
+from runstream_ui.widgets.saved_views import saved_views
 from runstream_ui.widgets.table import Cell, Chip, Column, Row, table
 
 _PAGE_SIZES = (25, 50, 100, 200)
@@ -47,6 +48,7 @@ def page() -> None:
         text = filter_input()
         by = groups.chooser(names)
         columns.chooser(names, chosen)
+        saved_views(project)
         st.toggle("Archived", key="archived", bind="query-params", help="Show archived runs, too")
     offer_completions(project, text)
     if by:

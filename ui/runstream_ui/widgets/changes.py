@@ -75,6 +75,8 @@ def _value(change: Change) -> str:
 
 
 def _subject(project: str, change: Change) -> list[Cell]:
+    if not change.subject and not change.run_id:
+        return [Cell("views of the project"), Cell("view", mark="muted")]
     kind = _KINDS.get(change.kind, "run" if change.run_id and not change.subject else "")
     if kind == "run":
         name = change.run_name or change.run_id[:13]
@@ -96,6 +98,8 @@ def _id(change: Change) -> str:
 
 def _open(project: str, row: str) -> None:
     kind, subject, *_ = row.split("\x1f")
+    if not subject:
+        frame.go("runs", project=project)
     if kind == "run":
         frame.go("run", project=project, run=subject)
     elif kind == "artifact":
