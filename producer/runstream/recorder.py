@@ -12,7 +12,8 @@ from runstream.errors import PointsDropped
 from runstream.flow import Callbacks
 from runstream.notices import Once
 from runstream.rows import Rows
-from runstream.spool_writer import NoRoom, SpoolWriter
+from runstream.spool_room import NoRoom
+from runstream.spool_writer import SpoolWriter
 
 MIN_STEP, MAX_STEP = -(2**63), 2**63 - 1
 

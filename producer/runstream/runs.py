@@ -24,8 +24,9 @@ from runstream.notices import Once, warn
 from runstream.recorder import MAX_STEP, MIN_STEP, no_writer
 from runstream.resume import note_attempt
 from runstream.settings import Settings
+from runstream.spool_room import NoRoom, OnFull
 from runstream.spool_tracking import track
-from runstream.spool_writer import NoRoom, OnFull, SpoolWriter
+from runstream.spool_writer import SpoolWriter
 from runstream.starts import Identity
 
 

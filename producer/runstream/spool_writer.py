@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import mmap
 import os
@@ -32,47 +31,24 @@ from runstream.spool import (
     SegmentHeader,
     aligned,
     hold_lock,
-    segment_numbers,
     segment_path,
     writer_dir,
 )
 from runstream.spool_records import KeySet, encoded, record, reserve
-from runstream.spool_shedding import gap_event, give_up_rows
+from runstream.spool_room import SPILL, NoRoom, OnFull, Room
+from runstream.spool_shedding import gap_event
 
 pack_frame = FRAME.pack
 crc32 = zlib.crc32
 CHECK_EVERY_US = 1_000_000
 LOOK_AFTER_EVERY = 30
 """Checks, so about half a minute of logging."""
-RETRY_AFTER_S = 1.0
 MAX_WAITING_BYTES = 64 << 20
 """Of events in memory for which there is no room on the disk."""
-SMALLEST_SEGMENT = 1 << 16
-CAP_SEGMENTS = 8
-"""With a cap on the spool a segment is at most this part of it, so that what is sent, or given up, makes room soon."""
-FULL = (errno.ENOSPC, errno.EDQUOT)
-BLOCK_POLL_S = 0.05
-LOOK_WHILE_BLOCKED_S = 15.0
 SAY_SHED_EVERY_S = 60.0
 LAST_WORDS_BYTES = 4096
 """Kept free in each segment, so that a run can end properly on a full disk."""
 FREE = bytes(4)
-
-
-class NoRoom(OSError):
-    """There is no room for a segment: disk full, directory not writable, or the cap is reached."""
-
-
-class OnFull(NamedTuple):
-    """What to do with rows when the cap is reached or the disk is full."""
-
-    policy: str = "spill"
-    """`spill`: leave new rows out; `block`: wait for room first; `drop_oldest`: give up the oldest unsent rows."""
-    block_timeout_s: float = 60.0
-    """How long one shortage may hold up the process in all."""
-
-
-SPILL = OnFull()
 
 
 class _Staged(NamedTuple):
@@ -132,19 +108,18 @@ class SpoolWriter:
         self.closed = False
         self.on_check: Callable[[], None] | None = None
         """Called about once a second while rows come."""
-        part = max(SMALLEST_SEGMENT, max_bytes // CAP_SEGMENTS) if max_bytes else segment_max_bytes
-        self._first_bytes = self._next_bytes = min(segment_bytes, part)
-        self._segment_max_bytes = min(segment_max_bytes, part)
-        self._max_bytes = max_bytes
-        self._on_full = on_full
+        self._room = Room(
+            self.directory,
+            segment_bytes=segment_bytes,
+            segment_max_bytes=segment_max_bytes,
+            max_bytes=max_bytes,
+            on_full=on_full,
+            look_after=look_after,
+        )
         self._actor = actor
-        self._blocked_s = 0.0
-        """How long the present shortage has held up the process."""
         self._skipped_from = -1
         """Sequence of the first row that was left out since there was room last; -1: none was."""
         self._skipped_for = ""
-        self._shed: set[int] = set()
-        """Segments whose rows were given up."""
         self._shed_rows = (0, 0)
         """First and end sequence of the stretch of rows given up last, and how far events have said so."""
         self._shed_said = 0
@@ -163,8 +138,6 @@ class SpoolWriter:
         self._limit = -1
         self._first_row_seq = 0
         self._check_at = 0
-        self._retry_at = 0.0
-        self._no_room: tuple[int, str] | None = None
         self._waiting: list[dict[str, Any]] = []
         self._waiting_bytes = 0
         self._flushing = False
@@ -225,7 +198,7 @@ class SpoolWriter:
                 self._put_event(body)
                 return
         if self._waiting_bytes + size > MAX_WAITING_BYTES:
-            raise self._no_room_again()
+            raise self._room.refusal()
         self._waiting.append(body)
         self._waiting_bytes += size
 
@@ -251,7 +224,7 @@ class SpoolWriter:
 
     def make_room(self) -> None:
         """Write down the events that wait. Raises NoRoom."""
-        self._retry_at = 0.0
+        self._room.retry_now()
         self._rotate(END_BYTES)
 
     def flush_waiting(self) -> bool:
@@ -266,7 +239,7 @@ class SpoolWriter:
         if self.closed:
             return
         if self._map is None or self._waiting:
-            self._retry_at = 0.0
+            self._room.retry_now()
             try:
                 self._rotate(END_BYTES)
             except NoRoom:
@@ -344,7 +317,7 @@ class SpoolWriter:
         written = keys.last_offset >= 0
         skipping = self._skipped_from >= 0
         if self._map is None or skipping or self._pos + (keys.size if written else needed) > self._limit:
-            self._rotate_for_row(needed)
+            self._room.wait_for(lambda: self._rotate(needed))
         if keys.last_offset < 0:
             self._put(KEYS, keys.number, names)
             keys.last_offset = self._limit - keys.size
@@ -389,18 +362,14 @@ class SpoolWriter:
     def _rotate(self, needed: int) -> None:
         """Go on in a new segment with room for `needed` bytes, events that waited first."""
         now = time.monotonic()
-        if self._no_room is not None and now < self._retry_at:
-            raise self._no_room_again()
+        self._room.refuse_until_retry(now)
         try:
             if self._staged is None:
-                self._stage_or_shed(needed)
+                self._room.stage(lambda: self._stage(needed), self._give_up_oldest)
             self._adopt()
         except OSError as error:
-            self._no_room = (error.errno or errno.EIO, error.strerror or str(error))
-            self._retry_at = now + RETRY_AFTER_S
-            raise self._no_room_again() from error
-        self._no_room = None
-        self._blocked_s = 0.0
+            raise self._room.denied(error, now) from error
+        self._room.granted()
         if self._flushing:
             return  # what waits is larger than a segment; the outer call goes on with it
         try:
@@ -418,75 +387,24 @@ class SpoolWriter:
         finally:
             self._flushing = False
 
-    def _rotate_for_row(self, needed: int) -> None:
-        """As `_rotate`; by the policy `block` it waits for room, once a shortage."""
-        try:
-            self._rotate(needed)
-        except NoRoom as error:
-            left_s = self._on_full.block_timeout_s - self._blocked_s
-            if self._on_full.policy != "block" or error.errno not in FULL or left_s <= 0:
-                raise
-            warn(f"{self.directory} is full ({error}); log() waits for room, at most {left_s:.0f} s")
-        else:
-            return
-        began, looked_at = time.monotonic() - self._blocked_s, 0.0
-        while True:
-            now = time.monotonic()
-            if self._look_after is not None and now - looked_at >= LOOK_WHILE_BLOCKED_S:
-                looked_at = now
-                self._look_after()  # nobody makes room when the agent has died
-            self._retry_at = 0.0
-            try:
-                self._rotate(needed)
-            except NoRoom:
-                self._blocked_s = now - began
-                if self._blocked_s >= self._on_full.block_timeout_s:
-                    raise
-            else:
-                return
-            time.sleep(BLOCK_POLL_S)
-
     def _skipped(self) -> dict[str, Any]:
         return gap_event(self.writer_id, self._skipped_from, self.row_seq, self._skipped_for, self._actor)
 
-    def _no_room_again(self) -> NoRoom:
-        """A new exception each time: one that is raised again and again collects every traceback."""
-        return NoRoom(*(self._no_room or (errno.ENOSPC, os.strerror(errno.ENOSPC))))
-
-    def _stage_or_shed(self, needed: int) -> None:
-        """As `_stage`; where that finds no room, in a smaller segment, or with the oldest rows given up."""
-        while True:
-            try:
-                self._stage(needed)
-            except OSError as error:
-                if error.errno not in FULL:
-                    raise
-                if self._next_bytes > self._first_bytes:
-                    self._next_bytes = max(self._first_bytes, self._next_bytes // 2)
-                elif self._on_full.policy != "drop_oldest" or not self._shed_oldest(error):
-                    raise
-            else:
-                return
-
-    def _shed_oldest(self, error: OSError) -> bool:
+    def _give_up_oldest(self, error: OSError) -> bool:
         """Make room by giving up the oldest rows; False: there are none before this segment."""
-        for number in segment_numbers(self.directory):
-            if number >= self._number:
-                break
-            if number in self._shed:
-                continue
-            self._shed.add(number)
-            first, end = give_up_rows(self.directory, number)
-            if end > first:
-                self.lost_rows += end - first
-                if self._shed_rows[1] != first:
-                    self._wait_with(self._shed_note())
-                    self._shed_rows, self._shed_said = (first, first), first
-                    self._say_shed_at = 0.0
-                self._shed_rows = (self._shed_rows[0], end)
-                self._shed_for = f"the oldest rows were given up: {error.strerror or error}"
-            return True
-        return False
+        given_up = self._room.give_up_oldest(self._number)
+        if given_up is None:
+            return False
+        first, end = given_up
+        if end > first:
+            self.lost_rows += end - first
+            if self._shed_rows[1] != first:
+                self._wait_with(self._shed_note())
+                self._shed_rows, self._shed_said = (first, first), first
+                self._say_shed_at = 0.0
+            self._shed_rows = (self._shed_rows[0], end)
+            self._shed_for = f"the oldest rows were given up: {error.strerror or error}"
+        return True
 
     def _shed_note(self) -> list[dict[str, Any]]:
         """The event on the rows given up last, if it has something new to say."""
@@ -507,8 +425,8 @@ class SpoolWriter:
             self._lock_fd = hold_lock(self.directory)
         number = self._number + 1
         start = len(self._header(number))
-        size = max(self._next_bytes, aligned(start + needed + END_BYTES + 2 * LAST_WORDS_BYTES))
-        self._refuse_above_cap(size)
+        size = max(self._room.next_bytes, aligned(start + needed + END_BYTES + 2 * LAST_WORDS_BYTES))
+        self._room.refuse_above_cap(size)
         path = segment_path(self.directory, number)
         temporary = path.with_suffix(".new")
         temporary.unlink(missing_ok=True)
@@ -516,8 +434,8 @@ class SpoolWriter:
         try:
             self._allocate(fd, size)
             data = mmap.mmap(fd, size)
-            next_bytes = min(2 * self._next_bytes, self._segment_max_bytes)
-            self._staged = _Staged(number, temporary, data, fd, start, size, next_bytes, self._map, self._fd)
+            doubled = self._room.doubled_bytes
+            self._staged = _Staged(number, temporary, data, fd, start, size, doubled, self._map, self._fd)
         except BaseException:
             if self._staged is None:
                 os.close(fd)
@@ -549,7 +467,7 @@ class SpoolWriter:
         self._number, self._fd = staged.number, staged.fd
         self._pos, self._limit = staged.start, staged.size - END_BYTES - LAST_WORDS_BYTES
         self._first_row_seq = self.row_seq
-        self._next_bytes = staged.next_bytes
+        self._room.next_bytes = staged.next_bytes
         self._staged = None
         if staged.old_map is not None:
             staged.old_map.close()
@@ -580,13 +498,3 @@ class SpoolWriter:
             project=self.project,
             host=host_name(),
         ).pack()
-
-    def _refuse_above_cap(self, size: int) -> None:
-        if not self._max_bytes:
-            return
-        held = 0
-        for number in segment_numbers(self.directory):
-            with contextlib.suppress(FileNotFoundError):  # the agent has just removed it
-                held += segment_path(self.directory, number).stat().st_size
-        if held + size > self._max_bytes:
-            raise OSError(errno.EDQUOT, f"{held} unsent bytes; RUNSTREAM_SPOOL_MAX_BYTES={self._max_bytes} is reached")

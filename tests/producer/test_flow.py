@@ -52,7 +52,7 @@ def acknowledge(directory: Path, position: Position) -> None:
 
 def retry_at_once(run: runstream.Run) -> None:
     assert run._writer is not None
-    run._writer._retry_at = 0.0
+    run._writer._room.retry_now()
 
 
 def test_spill_leaves_new_rows_out_and_goes_on_when_there_is_room(held: Any) -> None:
@@ -201,7 +201,7 @@ def test_block_gives_up_once_and_then_leaves_out(
     looked = []
     run = runstream.init(settings={**SMALL, "on_full": "block", "block_timeout_s": 0.5})
     assert run._writer is not None
-    run._writer._look_after = lambda: looked.append(1)
+    run._writer._room._look_after = lambda: looked.append(1)
     longest, began = 0.0, time.monotonic()
     for i in range(30_000):
         before = time.monotonic()

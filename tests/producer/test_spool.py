@@ -509,8 +509,8 @@ def test_no_room_at_the_next_segment_writes_nothing_and_is_tried_again(
     writer.append_event({"type": "RunFinished"})  # waits in memory
     assert [path.name for path in writer.directory.iterdir() if path.suffix != ""] == ["00000001.seg"]
     room = True
-    monkeypatch.setattr("runstream.spool_writer.RETRY_AFTER_S", 0.0)
-    writer._retry_at = 0.0
+    monkeypatch.setattr("runstream.spool_room.RETRY_AFTER_S", 0.0)
+    writer._room.retry_now()
     writer.append_row(keys, failed, [0.0])
     writer.close()
     reader = SpoolReader(writer.directory)
@@ -580,7 +580,7 @@ def test_many_events_that_waited_come_once_and_in_order(tmp_path: Path) -> None:
     for i in range(200):
         writer.append_event({"type": "Params", "i": i, "text": "x" * 2000})
     room = True
-    writer._retry_at = 0.0
+    writer._room.retry_now()
     writer.append_row(KeySet(1, ("a",)), 0, [0.0])
     records = everything(SpoolReader(writer.directory))
     assert [r.body["i"] for r in records if isinstance(r, EventRecord)] == list(range(200))
