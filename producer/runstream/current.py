@@ -49,6 +49,7 @@ def init(
     rewind_to: int | None = None,
     fork_from: str | None = None,
     fork_step: int | None = None,
+    inherit_config: bool = True,
     save_code: bool | None = None,
 ) -> Run:
     """Begin a run, and make it the current one.
@@ -59,7 +60,8 @@ def init(
     when there is one, `must` refuses a new run, `never` an existing one. `mode`: `online`; `offline` writes the spool
     and starts no agent; `disabled` does nothing. `settings`: a Settings object, or a mapping of fields to change.
     `rewind_to`: of a run that goes on, the last step that is kept, such as that of the checkpoint just loaded; see
-    `Run.rewind`. `save_code`: keep a snapshot of the code, see `Run.log_code`. `fork_from` and `fork_step`: see `fork`.
+    `Run.rewind`. `save_code`: keep a snapshot of the code, see `Run.log_code`. `fork_from`, `fork_step`,
+    `inherit_config`: see `fork`.
 
     Starting a second run leaves the first open in a script, and finishes it in a notebook (RUNSTREAM_REINIT).
 
@@ -120,6 +122,11 @@ def init(
             rewind_to=rewind_to,
         )
         note(f"run {run.name} of project {project}: {run.url or run.spool}")
+        if forked_from and inherit_config and not attempt.number:
+            from runstream.inheritance import inherited_config  # reads spools: not for every import
+
+            run.config.update(inherited_config(chosen, project, forked_from), config or {})
+            config = None
     if config is not None:
         run.config.update(config)
     _make_current(run)
@@ -130,9 +137,10 @@ def fork(run_id: str, step: int, **arguments: Any) -> Run:
     """Begin a new run that goes on from step `step` of another one, and make it the current one.
 
     `run_id`: id of the parent, or the id= that it was given. The new run shows the parent's points up to and with
-    `step`, of every rank, as its own, and its counter begins at `step + 1`; the parent stays as it is. `arguments` are
-    those of `init`; without `project` the new run is in the parent's. Raises what `init` raises, and RunNotFoundError
-    when the parent is known neither on this host nor in the database; where there is none, it is taken on trust.
+    `step`, of every rank, as its own, and its counter begins at `step + 1`; the parent stays as it is. Its config is a
+    copy of the parent's with what `config=` changes; `inherit_config=False`: only that. `arguments` are as in `init`;
+    without `project` the new run is in the parent's. Raises what `init` raises, and RunNotFoundError when the parent is
+    known neither on this host nor in the database; where there is none, it is taken on trust.
     """
     return init(fork_from=str(run_id), fork_step=step, **arguments)
 

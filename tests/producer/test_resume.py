@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import subprocess
 import sys
@@ -152,6 +153,25 @@ def test_a_fork_is_looked_up_in_the_database(database: str) -> None:
     assert (child.project, child.step) == ("theirs", 4)
     with pytest.raises(runstream.SettingsError, match="'theirs'"):
         runstream.fork(str(parent), 3, project="mine", settings=settings)
+
+
+@pytest.mark.clickhouse
+def test_a_fork_inherits_the_config_that_the_database_knows(database: str) -> None:
+    from runstream_storage.connection import connect
+
+    parent = new_run_id()
+    known_in(database, parent, "theirs")
+    client = connect(database)
+    client.command(
+        "INSERT INTO params (project, name, run_id, kind, text, number, ver, is_deleted) VALUES "
+        f"('theirs', 'lr', '{parent}', 'float', '0.001', 0.001, 1, 0), "
+        f"('theirs', 'model/sizes', '{parent}', 'json', '[1, 2]', nan, 1, 0), "
+        f"('theirs', 'since', '{parent}', 'datetime', '2026-11-23T10:00:00', nan, 1, 0)"
+    )
+    client.close()
+    child = runstream.fork(str(parent), 3, settings={"clickhouse": database})
+    since = datetime.datetime.fromisoformat("2026-11-23T10:00:00")
+    assert child.config.as_dict() == {"lr": 0.001, "model": {"sizes": [1, 2]}, "since": since}
 
 
 @pytest.mark.clickhouse

@@ -230,7 +230,7 @@ def test_a_rewind_on_a_full_disk_is_recorded_once_there_is_room(held: Any, monke
         run.log({"a": 2})
         assert run._writer is not None
         run._writer._allocate = os.truncate  # type: ignore[assignment]
-    run._writer._retry_at = 0.0
+    run._writer._room.retry_now()
     run.log({"a": 3})
     (_, before), (_, after) = parts_of(run, held)
     assert before.closed
@@ -320,6 +320,48 @@ def test_a_fork_stays_in_the_project_of_its_parent() -> None:
     assert runstream.fork(parent.id, 0).project == "theirs"
     with pytest.raises(runstream.SettingsError, match="'theirs'"):
         runstream.fork(parent.id, 0, project="mine")
+
+
+CONFIG = {
+    "lr": 1e-3,
+    "model": {"layers": 4, "name": "ü", "dropout": None, "deep": {"on": True}},
+    "sizes": [1, 2.5],
+    "limit": float("inf"),
+    "empty": {},
+}
+
+
+def test_a_fork_has_a_copy_of_its_parents_config(held: Any) -> None:
+    parent = runstream.init(config=CONFIG | {"gone": 1})
+    parent.config.lr = 3e-4
+    del parent.config["gone"]
+    child = runstream.fork(parent.id, 4, config={"model": {"layers": 8}, "seed": 7})
+    changed = {**CONFIG, "lr": 3e-4, "seed": 7, "model": {**CONFIG["model"], "layers": 8}}  # type: ignore[dict-item]
+    assert child.config.as_dict() == changed
+    recorded = {one["name"]: one for event in held(child).of("Params") for one in event["values"]}
+    assert (recorded["model/layers"]["kind"], recorded["model/layers"]["text"]) == ("int", "8")
+    assert (recorded["model/dropout"]["kind"], recorded["model/deep/on"]["kind"]) == ("null", "bool")
+    parent.config.lr = 0.5
+    assert child.config.lr == 3e-4
+    assert runstream.fork(child.id, 5).config.as_dict() == changed
+
+
+def test_a_fork_may_begin_without_its_parents_config() -> None:
+    parent = runstream.init(config=CONFIG)
+    assert runstream.fork(parent.id, 4, config={"seed": 7}, inherit_config=False).config.as_dict() == {"seed": 7}
+
+
+def test_a_fork_that_goes_on_inherits_nothing_again() -> None:
+    parent = runstream.init(config={"lr": 1})
+    child = runstream.fork(parent.id, 4, id="child")
+    del child.config["lr"]
+    child.finish()
+    assert runstream.fork(parent.id, 4, id="child").config.as_dict() == {}
+
+
+def test_a_parent_that_nobody_here_knows_leaves_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    assert runstream.fork("01890a5d-ac96-774b-bcce-b302099a8057", 4, config={"a": 1}).config.as_dict() == {"a": 1}
+    assert "config=" in caplog.text
 
 
 def test_a_fork_that_goes_on_is_still_a_fork(held: Any) -> None:
