@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runstream_ingest.versions import versions
+from runstream_storage.execution import statement
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -21,22 +22,6 @@ Longs = NDArray[np.int64]
 STEPS_AT_ONCE = 5_000
 SPREAD = 8
 """Steps that lie further apart than this are asked for one by one, not as a range."""
-
-# uniqExact: a message that was inserted twice, before a merge, must not make up for points that are not there.
-BY_OFFSET = """
-SELECT src_offset, uniqExact(metric, step) AS points
-FROM points
-WHERE (project, run_id) IN {runs:Array(Tuple(String, UUID))} AND src_partition = {partition:Int32}
-  AND src_offset BETWEEN {first:Int64} AND {last:Int64}
-GROUP BY src_offset
-"""
-NEWEST = """
-SELECT toString(metric) AS metric, step, max(ver) AS newest, argMax(reinterpretAsInt64(value), ver) AS bits
-FROM points
-WHERE project = {project:String} AND run_id = {run:UUID} AND rank = {rank:UInt32}
-  AND (step BETWEEN {low:Int64} AND {high:Int64}) AND (empty({steps:Array(Int64)}) OR step IN {steps:Array(Int64)})
-GROUP BY metric, step
-"""
 
 
 class Owner(NamedTuple):
@@ -117,7 +102,7 @@ def counted(client: Client, partition: int, frames: Sequence[Frame]) -> dict[int
         "first": frames[0].record.offset,
         "last": frames[-1].record.offset,
     }
-    found: Any = client.query(BY_OFFSET, parameters=parameters).result_rows
+    found: Any = client.query(statement("audit_points_by_offset"), parameters=parameters).result_rows
     return dict(found)
 
 
@@ -176,7 +161,7 @@ def _newest(client: Client, owner: Owner, names: dict[bytes, int], steps: Longs)
             "high": part[-1] if part else high,
             "steps": part,
         }
-        table = client.query_arrow(NEWEST, parameters=parameters, use_strings=True)
+        table = client.query_arrow(statement("audit_newest_points"), parameters=parameters, use_strings=True)
         text = table.column("metric").combine_chunks().dictionary_encode()
         ids = np.array([numbers.get(name, -1) for name in text.dictionary.to_pylist()], np.int32)
         found = ids[text.indices.to_numpy()] if len(ids) else np.empty(0, np.int32)

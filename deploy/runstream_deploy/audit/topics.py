@@ -17,6 +17,7 @@ from runstream_ingest.decoded import Event
 from runstream_ingest.errors import MessageUnusable
 from runstream_ingest.frames import Frame, FrameReader
 from runstream_ingest.records import Record, Source
+from runstream_storage.execution import statement
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer
@@ -26,11 +27,6 @@ CHUNK_POINTS = 1_000_000
 CHUNK_BYTES = 32 << 20
 CHUNK_MESSAGES = 20_000
 MAX_MESSAGE_BYTES = 1 << 30
-LETTERS = """
-SELECT offset, status
-FROM dead_letters FINAL
-WHERE topic = {topic:String} AND partition = {partition:Int32} AND offset BETWEEN {first:Int64} AND {last:Int64}
-"""
 Message = Frame | Event
 Progress = Callable[[int, int], None]
 """Called with messages read and messages in all."""
@@ -141,7 +137,7 @@ class TopicAudit:
             return {}
         place = {"topic": chunk.source.topic, "partition": chunk.source.partition}
         parameters = {**place, "first": min(offsets), "last": max(offsets)}
-        found: Any = self._client.query(LETTERS, parameters=parameters).result_rows
+        found: Any = self._client.query(statement("audit_letters"), parameters=parameters).result_rows
         return dict(found)
 
     def _unread(self, chunk: Chunk, letters: Mapping[int, str]) -> None:

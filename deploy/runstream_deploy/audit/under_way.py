@@ -8,17 +8,12 @@ from uuid import UUID
 
 from runstream_ingest import stretches
 from runstream_ingest.stretches import Stretches
+from runstream_storage.execution import statement
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 AT_ONCE = 5_000
-COVERED = """
-SELECT project, toString(run_id), writer, stream, start, max(end)
-FROM coverage
-WHERE (project, run_id, writer) IN {writers:Array(Tuple(String, UUID, UInt64))}
-GROUP BY project, run_id, writer, stream, start
-"""
 
 
 class Stream(NamedTuple):
@@ -55,7 +50,7 @@ def covered(client: Client, streams: Iterable[Stream]) -> Mapping[Stream, Stretc
     for at in range(0, len(writers), AT_ONCE):
         part = [(project, UUID(run_id), writer) for project, run_id, writer in writers[at : at + AT_ONCE]]
         for project, run_id, writer, name, start, end in client.query(
-            COVERED, parameters={"writers": part}
+            statement("audit_covered"), parameters={"writers": part}
         ).result_rows:
             stretches.add(found.setdefault(Stream(project, run_id, writer, name), []), start, end)
     return found

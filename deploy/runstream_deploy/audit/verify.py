@@ -17,6 +17,7 @@ from runstream_deploy.audit.topics import TopicAudit
 from runstream_deploy.audit.under_way import Stream, UnderWay, covered
 from runstream_deploy.kafka_reading import administering, committed, places, reading
 from runstream_ingest import stretches
+from runstream_storage.execution import statement
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -26,15 +27,6 @@ if TYPE_CHECKING:
 MOST_GAPS = 100_000
 Progress = Callable[[str, int, int], None]
 """Called with what is looked at, how much is done, and how much there is."""
-PROJECTS = (
-    "SELECT DISTINCT project FROM (SELECT project FROM coverage UNION ALL SELECT project FROM liveness) ORDER BY 1"
-)
-WAITING = """
-SELECT topic, partition, offset, reason, error
-FROM dead_letters FINAL
-WHERE status = '' AND ({topic:String} = '' OR topic = {topic:String})
-ORDER BY topic, partition, offset
-"""
 
 
 async def verify(
@@ -74,7 +66,9 @@ def holes(client: Client, scope: Scope) -> Iterator[tuple[Stream, int, int]]:
     from runstream_storage import queries
 
     stream = scope.topic.rpartition(".")[2]
-    projects = [scope.project] if scope.project else [row[0] for row in client.query(PROJECTS).result_rows]
+    projects = (
+        [scope.project] if scope.project else [row[0] for row in client.query(statement("audit_projects")).result_rows]
+    )
     for project in projects:
         for gap in queries.gaps(client, project, [scope.run_id] if scope.run_id else (), limit=MOST_GAPS):
             if not stream or gap.stream == stream:
@@ -181,7 +175,9 @@ def _letters(client: Client, scope: Scope, report: Report) -> None:
     listed = {problem.source for problem in report.problems if problem.kind == "dead letter"}
     if report.counts.get("dead letter", 0) >= MOST_PROBLEMS:
         return
-    for topic, partition, offset, reason, error in client.query(WAITING, parameters={"topic": scope.topic}).result_rows:
+    for topic, partition, offset, reason, error in client.query(
+        statement("audit_waiting_letters"), parameters={"topic": scope.topic}
+    ).result_rows:
         source = f"{topic}/{partition}@{offset}"
         if source not in listed:
             report.add(Problem("dead letter", f"{reason}: {error}; see `runstream dlq`", source=source))
