@@ -17,17 +17,17 @@ WINDOW = 40
 """Lines that can still be gone back to."""
 MAX_LINE = 16_384
 """Characters; a longer line is cut into pieces, and nothing is lost."""
-MAX_ESCAPE = 64
 SHOW_OPEN_S = 2.0
 """How often a line that still changes is sent."""
 _SPECIAL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _PART = re.compile(
-    r"(?P<csi>\x1b\[[0-?]*[ -/]*[@-~])"
-    r"|(?P<osc>\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\))"
-    r"|(?P<esc>\x1b[ -/]*[0-OQ-WYZ\\`-~])"
+    r"(?P<csi>\x1b\[[0-?]{0,60}[ -/]{0,4}[@-~])"
+    r"|(?P<osc>\x1b[\]PX^_][^\x07\x1b]{0,4000}(?:\x07|\x1b\\))"
+    r"|(?P<esc>\x1b[ -/]{0,4}[0-OQ-WYZ\\`-~])"
     r"|(?P<control>[\x00-\x08\x0a-\x1a\x1c-\x1f\x7f-\x9f\u2028\u2029])"
     r"|(?P<text>[^\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]+)"
 )
+_MAY_GO_ON = re.compile(r"\x1b(?:\[[0-?]{0,60}[ -/]{0,4}|[\]PX^_][^\x07\x1b]{0,4000}\x1b?|[ -/]{0,4})")
 _WORD_BEING_PRINTED = re.compile(r"[\w./+=-]{8,}\Z")
 _REPLACED = "\ufffd"
 
@@ -88,8 +88,8 @@ class Screen:
             if line.sent_at is None and is_open:
                 line.sent_at = now  # of a line that has just begun, the first sight is worth waiting for
                 line.open_when_sent = True
-            settles = not is_open and (line.sent_at is None or line.open_when_sent or not cursor.reaches(line))
-            if not (everything or settles or now - (line.sent_at or now) >= SHOW_OPEN_S):
+            settles = not is_open and (line.open_when_sent or not cursor.reaches(line))
+            if not (everything or settles or line.sent_at is None or now - line.sent_at >= SHOW_OPEN_S):
                 continue
             text = cursor.masked(line, is_open=is_open and not everything)
             line.sent_at, line.open_when_sent, line.dirty = now, is_open, False
@@ -161,18 +161,17 @@ class Cursor:
             self._put_lines(text, time_us)
             return
         at = 0
-        for part in _PART.finditer(text):
-            if part.start() != at:
-                break
-            at = part.end()
-            getattr(self, f"_{part.lastgroup}")(part[0], time_us)
-        if at < len(text):
-            rest = text[at:]
-            if len(rest) <= MAX_ESCAPE or (rest[1:2] in "]PX^_" and len(rest) < MAX_LINE):
-                self._begun = rest
+        while at < len(text):
+            part = _PART.match(text, at)
+            if part is not None:
+                at = part.end()
+                getattr(self, f"_{part.lastgroup}")(part[0], time_us)
+            elif _MAY_GO_ON.fullmatch(text, at):
+                self._begun = text[at:]
+                return
             else:  # no escape sequence after all
                 self._put(_REPLACED, time_us)
-                self._write_text(time_us, rest[1:])
+                at += 1
 
     def masked(self, line: Line, *, is_open: bool) -> str:
         """Its text as it may leave the host; of an open one without a word that is being printed, which may be half a

@@ -118,19 +118,19 @@ class ProcessTree:
 class Cgroup:
     """The limits that a container, a Slurm job or a service has; without any, no limit and no quota."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: str = CGROUP, membership: str = "/proc/self/cgroup") -> None:
         self._memory: list[str] = []
         self._cpu: list[str] = []
-        self._unified = os.path.exists(f"{CGROUP}/cgroup.controllers")
-        for line in _read("/proc/self/cgroup").splitlines():
+        self._unified = os.path.exists(f"{root}/cgroup.controllers")
+        for line in _read(membership).splitlines():
             _, _, rest = line.partition(":")
             controllers, _, path = rest.partition(":")
             if self._unified and not controllers:
-                self._memory = self._cpu = list(_upwards(CGROUP, path))
+                self._memory = self._cpu = list(_upwards(root, path))
             elif "memory" in controllers.split(","):
-                self._memory = list(_upwards(f"{CGROUP}/memory", path))
+                self._memory = list(_upwards(f"{root}/memory", path))
             elif "cpu" in controllers.split(","):
-                self._cpu = list(_upwards(f"{CGROUP}/cpu,cpuacct", path)) or list(_upwards(f"{CGROUP}/cpu", path))
+                self._cpu = list(_upwards(f"{root}/cpu,cpuacct", path)) or list(_upwards(f"{root}/cpu", path))
 
     def memory_limit(self) -> float:
         """Bytes, the least of this group and those it lies in."""

@@ -121,12 +121,14 @@ class OutboxWriter:
         self._number = found[-1] if found else 0
         if found and not anew:
             self._go_on()
+        self._look()
 
-    def append(self, record: bytes) -> None:
-        """Add a record whole, or raise OSError and add nothing."""
+    def append(self, record: bytes, *, beyond_max: bool = False) -> None:
+        """Add a record (or several) whole, or raise OSError and add nothing. `beyond_max`: however much there is."""
         if self._fd < 0 or self._size >= self._file_bytes:
             self._next_file()
-        if self._other_bytes + self._size + len(record) > self._max_bytes and not self._has_room(len(record)):
+        over = self._other_bytes + self._size + len(record) > self._max_bytes
+        if over and not beyond_max and not self._has_room(len(record)):
             raise OSError(errno.EDQUOT, f"more than {self._max_bytes:,} bytes wait to be sent")
         self._write(record)
 
@@ -144,6 +146,7 @@ class OutboxWriter:
             self._write(pack(END, 0))
             os.close(self._fd)
             self._fd = -1
+            self._other_bytes += self._size
         self._number += 1
         path = os.path.join(self._directory, file_name(self._name, self._number))
         self._fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644)
@@ -163,14 +166,17 @@ class OutboxWriter:
         if now < self._look_at:
             return False
         self._look_at = now + LOOK_EVERY_S
+        self._look()
+        return self._other_bytes + self._size + size <= self._max_bytes
+
+    def _look(self) -> None:
         self._other_bytes = 0
         for number in numbers(self._directory, self._name):
-            if number != self._number:
+            if number != self._number or self._fd < 0:
                 try:
                     self._other_bytes += os.stat(self._path(number)).st_size
                 except OSError:
                     continue  # the agent has just removed it
-        return self._other_bytes + self._size + size <= self._max_bytes
 
     def _path(self, number: int) -> str:
         return os.path.join(self._directory, file_name(self._name, number))

@@ -51,10 +51,9 @@ class Reader:
             if outbox.last_rounds.get(stream.number) == stream.round:
                 return  # by who was killed before it could say so
             self._count(len(data))
-            if stream.left_out:
-                self._tell_left_out(outbox, stream)
             head = OUTPUT_HEAD.pack(_now_us(), stream.round)
-            outbox.append(pack(OUTPUT, stream.number, head, data))
+            outbox.append(self._told_left_out(stream) + pack(OUTPUT, stream.number, head, data))
+            stream.left_out = 0
         except OSError as error:
             stream.left_out += len(data)
             self._why = error.strerror or str(error)
@@ -88,10 +87,12 @@ class Reader:
             raise OSError(errno.EDQUOT, f"more than {self._max_rate:,} bytes a second")
         self._allowance -= size
 
-    def _tell_left_out(self, outbox: OutboxWriter, stream: Stream) -> None:
+    def _told_left_out(self, stream: Stream) -> bytes:
+        """A remark on what is missing since the last record; empty when nothing is."""
+        if not stream.left_out:
+            return b""
         text = f"{stream.left_out:,} bytes of output are left out here: {self._why or 'no room'}"
-        outbox.append(pack(NOTE, stream.number, TIME.pack(_now_us()), text.encode()))
-        stream.left_out = 0
+        return pack(NOTE, stream.number, TIME.pack(_now_us()), text.encode())
 
     def end_recording(self) -> None:
         """Close the outbox. Never raises."""
@@ -100,7 +101,7 @@ class Reader:
         try:
             for stream in self._streams:
                 if stream.left_out:
-                    self._tell_left_out(self._opened(), stream)
+                    self._opened().append(self._told_left_out(stream), beyond_max=True)
             if self._outbox is not None:
                 self._outbox.close()
         except OSError:
