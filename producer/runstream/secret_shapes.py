@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import NamedTuple
 
 MASK = "***"
@@ -27,15 +26,6 @@ class Shape(NamedTuple):
     """Lower-case pieces; a text that holds none of them has no secret of this shape."""
     pattern: Pattern
     replacement: str
-
-    @property
-    def triggers_without_digits(self) -> tuple[str, ...]:
-        return _zeroed(self.triggers)
-
-
-@cache
-def _zeroed(triggers: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(re.sub("[0-9]", "0", trigger) for trigger in triggers)
 
 
 def _prefixed(*patterns: str) -> Pattern:
