@@ -1,9 +1,10 @@
--- Which runs read or made artifacts and datasets. Rows as in lineage_of_runs.sql.
+-- Which runs read or made artifacts and datasets; what was put from outside a run was made by none. Rows as in lineage_of_runs.sql.
 -- project String. digests Array(String): of artifacts. datasets Array(String): digests of datasets. roles Array(String): in,
 -- out. limit UInt32.
 SELECT toString(run_id) AS run, toString(role) AS of_role, 'artifact' AS kind, name, digest, version, ts_us
 FROM artifact_links FINAL
 WHERE project = {project:String} AND digest IN {digests:Array(String)} AND role IN {roles:Array(String)}
+  AND run_id != toUUID('00000000-0000-0000-0000-000000000000')
 UNION ALL
 SELECT toString(run_id), 'in', 'dataset', name, digest, '', ts_us
 FROM datasets FINAL
