@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient
 from typer.testing import Result
 
 from ingest.ingest_worker import send
+from runstream_deploy.examination.broker_rights import acl_findings, release_of
 from runstream_deploy.examination.brokers import partition_findings, topic_findings
 from runstream_storage.connection import connect
 
@@ -126,3 +127,34 @@ def test_copies_that_are_too_few_or_behind_are_findings() -> None:
     assert len(list(partition_findings("t", [partition(1, 1)], GOOD, 3))) == 1
     assert list(partition_findings("t", [partition(1, 1)], GOOD, 1)) == []
     assert "leader" in next(partition_findings("t", [partition(3, 0, -1)], GOOD, 3)).found
+
+
+def test_the_release_of_a_broker_is_told_by_the_requests_it_knows() -> None:
+    assert release_of({0, 1, 65, 74, 75, 80, 90}) == "Kafka 4.1 or newer"
+    assert release_of({0, 1, 65, 74}) == "Kafka 3.7 or newer"
+    assert release_of({0, 1}) == "Kafka before 3.0"
+
+
+@pytest.mark.parametrize(
+    ("code", "acls", "ok", "said"),
+    [
+        (54, 0, True, "no authorizer"),
+        (31, 0, True, "do not show"),
+        (0, 3, True, "3 ACLs"),
+        (0, 0, False, "super users"),
+    ],
+)
+def test_acls_are_told_as_far_as_the_brokers_show_them(code: int, acls: int, ok: bool, said: str) -> None:
+    (found,) = acl_findings(code, acls)
+    assert found.ok is ok
+    assert said in found.found
+
+
+@pytest.mark.real
+def test_a_real_broker_tells_its_release_and_its_rights(
+    runstream: Runstream, filled: str, cluster: str, kafka: Any
+) -> None:
+    send(kafka.bootstrap, f"{cluster}.metrics", [b"x"])
+    found = findings(runstream)
+    assert "or newer" in found["Kafka"]["found"]
+    assert found["rights on Kafka"]["ok"]

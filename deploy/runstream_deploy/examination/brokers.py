@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from runstream_deploy.examination.broker_rights import release, rights
 from runstream_deploy.examination.finding import Finding, judged
 
 if TYPE_CHECKING:
@@ -47,12 +48,16 @@ async def _look(options: KafkaOptions, settings: Settings, found: list[Finding])
         cluster = await admin.describe_cluster()
         members = cluster["brokers"]
         topics = set(await admin.list_topics())
-        found.append(Finding(True, "Kafka", f"{settings.kafka} answers: {len(members)} brokers, {len(topics)} topics"))
+        answers = f"{settings.kafka} answers: {len(members)} brokers, {len(topics)} topics, {await release(admin)}"
+        found.append(Finding(True, "Kafka", answers))
         wanted = [*sources, *map(dead_letter_topic, sources)]
         if missing := [topic for topic in wanted if topic not in topics]:
-            remedy = "The first agent that starts creates them; where it may not, let an administrator do it."
+            remedy = (
+                "The first agent that starts creates them; where it may not, or may not see them, an administrator can."
+            )
             found.append(Finding(False, "topics", f"missing: {', '.join(missing)}", remedy))
         present = [topic for topic in wanted if topic in topics]
+        found += await rights(admin, present, settings.ingest_group)
         await _topics(admin, present, control_topic(settings.topic_prefix), len(members), found)
         await _offsets_retention(admin, int(members[0]["node_id"]), found)
     if present:
