@@ -7,7 +7,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from runstream.endings import raised_by_signal_handler
 from runstream.recorder import Recorder
@@ -117,7 +117,7 @@ class ValueRecorder(Recorder):
 
         kind = "text" if isinstance(value, str) else getattr(type(value), "rich_kind", "")
         if kind in ("text", "histogram") and listed:
-            name = f"{name}/{index}"  # those have no index
+            name = cut(f"{name}/{index}", MAX_NAME_BYTES)[0]  # those have no index
         if kind == "text":
             self._log_text(name, value, at)
         elif kind == "histogram":
@@ -162,20 +162,22 @@ class ValueRecorder(Recorder):
             stage, directory = f"files/m{self._stages}", writer.directory
         try:
             _write(blob, directory / stage)
-            self._emit(
-                {
-                    "type": "MediaStaged",
-                    "name": name,
-                    "step": at,
-                    "index": index,
-                    "kind": blob.kind,
-                    "mime": blob.mime,
-                    "caption": _caption(blob.caption),
-                    "metadata": _metadata(blob.metadata, self._warner(name)),
-                    "stage": stage,
-                    "file": blob.file,
-                }
-            )
+            event = {
+                "type": "MediaStaged",
+                "name": name,
+                "step": at,
+                "index": index,
+                "kind": blob.kind,
+                "mime": blob.mime,
+                "caption": _caption(blob.caption),
+                "metadata": _metadata(blob.metadata, self._warner(name)),
+                "stage": stage,
+                "file": blob.file,
+            }
+            with self._lock:
+                if self._writer is not writer:  # the file lies beside a spool that is closed
+                    _gone_on()
+                self._emit(event)
         except BaseException as error:
             shutil.rmtree(directory / stage, ignore_errors=True)
             if not (isinstance(error, OSError) and _is_about(error, directory)):
@@ -206,6 +208,12 @@ class ValueRecorder(Recorder):
         for watch in self._watches:
             watch.end()
         self._watches = []
+
+
+def _gone_on() -> NoReturn:
+    from runstream.media.blob import ValueRefused
+
+    raise ValueRefused("the run was rewound while it was written")
 
 
 def _is_about(error: OSError, directory: Path) -> bool:

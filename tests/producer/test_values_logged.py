@@ -19,6 +19,7 @@ from PIL import Image as Pillow
 
 import runstream
 from runstream.media import recognise
+from runstream.media.blob import Blob, Media
 from runstream.valued import MAX_LISTED
 
 Held = Any
@@ -309,6 +310,27 @@ def test_a_forked_child_stages_in_its_own_spool(python: Any, all_held: Any) -> N
     assert done.returncode == 0, done.stderr
     events = [event for one in all_held() for event in one.of("MediaStaged")]
     assert [event["stage"] for event in events] == ["files/m1", "files/m1"]
+
+
+def test_media_written_while_another_thread_rewinds_are_refused(run: runstream.Run, all_held: Any) -> None:
+    class Slow(Media):
+        rich_kind = "file"
+
+        def blob(self, warn: Any) -> Blob:
+            def pieces() -> Any:
+                yield b"a"
+                rewinding = threading.Thread(target=run.rewind, args=(0,))
+                rewinding.start()
+                rewinding.join()
+                yield b"b"
+
+            return Blob("file", "text/plain", "f.txt", pieces())
+
+    run.log({"loss": 1.0})
+    run.log({"slow": Slow()})
+    run.log({"file": runstream.File(b"x")})
+    assert run.refused == 1
+    assert [event["name"] for one in all_held() for event in one.of("MediaStaged")] == ["file"]
 
 
 def test_a_disabled_run_does_nothing() -> None:
