@@ -185,15 +185,16 @@ class ArtifactVersion:
                 return downloads.opened(file, self._store())
         raise ArtifactError(f"{self.name}:{self.version} has no file {path!r}; .files lists them.")
 
-    def verify(self, directory: str | os.PathLike[str], *, references: bool = False) -> None:
+    def verify(self, directory: str | os.PathLike[str], *, only: Only = None, references: bool = False) -> None:
         """Check that `directory` holds the files as they were logged; others may lie there too.
 
-        References are checked where they lie, with `references=True`. Raises ArtifactError that names what is missing
-        or changed.
+        `only` chooses files as in `download`. References are checked where they lie, with `references=True`. Raises
+        ArtifactError that names what is missing or changed.
         """
         from runstream import downloads
 
-        wrong = downloads.differences(self.files, Path(directory), self._store() if references else None)
+        files = downloads.chosen(self.files, only)
+        wrong = downloads.differences(files, Path(directory), self._store() if references else None)
         if wrong:
             named = ", ".join(f"{path!r} is {what}" for path, what in list(wrong.items())[:5])
             more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""

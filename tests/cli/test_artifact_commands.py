@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -363,6 +364,29 @@ def test_what_waits_in_a_spool_is_not_collected(embedded: Place, tmp_path: Path,
         found = embedded.json("gc", "--apply", "--grace", "0", "--force", "-p", embedded.project, *arguments)
     assert found["objects"]["staged"]["objects"] == 1
     assert stored.exists()
+
+
+def test_the_examples_of_the_page_run_one_after_the_other(
+    embedded: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "artifacts.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 5
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RUNSTREAM_PROJECT", "digits")
+    Path("model.pt").write_bytes(b"weights")
+    Path("labels.csv").write_text("0\n1\n")
+    Path("data").mkdir()
+    Path("data", "one.png").write_bytes(b"pixels")
+    names: dict[str, Any] = {}
+    for block in blocks[:2]:
+        exec(block, names)
+    names |= {"run_a": names["run"].id, "run_b": names["run"].id, "digest": names["model"].digest}
+    for block in blocks[2:]:
+        exec(block, names)
+    runstream.finish()
+    assert (tmp_path / "serving" / "model.pt").read_bytes() == b"weights"
+    assert sorted(path.name for path in names["directory"].iterdir()) == ["labels.csv"]
 
 
 def test_a_span_of_time_that_is_none_is_a_usage_error(embedded: Place) -> None:
