@@ -3,7 +3,6 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +18,7 @@ AT = datetime(2026, 11, 23, 12, 30, 4, tzinfo=UTC)
 
 
 @pytest.fixture
-def version(tmp_path: Path) -> Iterator[ArtifactVersion]:
+def version(tmp_path: Path) -> ArtifactVersion:
     store = open_store(tmp_path.as_uri())
     context.configure(UiSettings(s3=tmp_path.as_uri(), dir=tmp_path))  # type: ignore[arg-type]
     files = []
@@ -30,7 +29,7 @@ def version(tmp_path: Path) -> Iterator[ArtifactVersion]:
     files.append(ArtifactFile("far.bin", "0" * 64, 9, "", "s3://bucket/far.bin"))
     what = {"project": "p", "name": "a", "version": "v0", "digest": "d", "type": "model", "aliases": ()}
     run = {"run_id": "", "run_name": "", "created_at": AT, "size": 0, "n_files": 5, "metadata": {}, "description": ""}
-    yield ArtifactVersion(**what, **run, files=tuple(files))  # type: ignore[arg-type]
+    return ArtifactVersion(**what, **run, files=tuple(files))  # type: ignore[arg-type]
 
 
 def _opened(version: ArtifactVersion, paths: list[str]) -> zipfile.ZipFile:
