@@ -39,7 +39,8 @@ def digits(module_database: str, tmp_path_factory: pytest.TempPathFactory) -> tu
     values = Values(module_database, store, steps=60)
     values.media(run_ids[2], HOSTILE, 1, b"{}", kind="file", mime="text/html", caption=HOSTILE)
     values.texts(run_ids[2], HOSTILE, {1: HOSTILE, 2: f"{HOSTILE}\n{HOSTILE}"}, mime="text/markdown")
-    values.histograms(run_ids[2], HOSTILE, {1: ([0.0, 1.0], [3.0])})
+    for name in (HOSTILE, *(f"{HOSTILE}/{number}" for number in range(14)), "gradients/a", "gradients/b"):
+        values.histograms(run_ids[2], name, {1: ([0.0, 1.0], [3.0])})
     values.table(run_ids[2], HOSTILE, 1, [(HOSTILE, "string")], [[HOSTILE]])
     values.console(run_ids[2], [HOSTILE, "\x1b]0;title\x07\x00" + HOSTILE])
     values.samples(run_ids[2], HOSTILE, "cpu.percent", [1.0, float("nan"), float("inf"), 2.0], device=HOSTILE)
@@ -148,7 +149,7 @@ def test_tables_of_two_steps_are_compared(opened: tuple[Pages, list[str]]) -> No
 @pytest.mark.parametrize(
     ("link", "count"),
     [
-        ({"find": "RuntimeError"}, "<b>1</b> lines"),
+        ({"find": "RuntimeError"}, "<b>1</b> line matches"),
         ({"find": "runtimeerror", "find-case": "true"}, "<b>0</b> lines"),
         ({"find": "step (7|9) ", "find-regex": "true"}, "<b>2</b> lines"),
         ({"find": "gradient norm", "stream": "stderr"}, "<b>5</b> lines"),

@@ -141,9 +141,9 @@ def _hits(project: str, run_id: str, which: ConsoleFilter, pattern: re.Pattern[s
         return
     shown = values.console_lines(project, run_id, which, limit=_HITS).lines if count else []
     more = f", the newest {formats.count(len(shown))} below" if count > len(shown) else ""
-    st.html(
-        f'<div class="rs-line"><b>{formats.count(count)}</b> lines match{more} · a click shows one in its place</div>'
-    )
+    match = "line matches" if count == 1 else "lines match"
+    told = f"<b>{formats.count(count)}</b> {match}{more}"
+    st.html(f'<div class="rs-line">{told}{" · a click shows one in its place" if count else ""}</div>')
     if shown:
         _component(
             "console-hits",

@@ -122,7 +122,9 @@ class _View:
 
     def grid(self, names: Sequence[str], section: str) -> None:
         found = values.histograms_of(self._project, self._run_ids, tuple(names))
-        with st.grid(3, min_column_width=_MIN_WIDTH_PX, gap="small", key=f"{self._key}-histograms-{section}") as grid:
+        with st.grid(
+            3, min_column_width=_MIN_WIDTH_PX, gap="small", key=f"{self._key}-histogram-grid-{section}"
+        ) as grid:
             for name in names:
                 for run_id in self._run_ids:
                     of_run = [histogram for histogram in found[name] if histogram.run_id == run_id]
