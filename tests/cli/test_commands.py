@@ -35,7 +35,9 @@ def test_each_command_explains_itself(runner: CliRunner, command: str) -> None:
     assert "Usage" in done.output
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ("runs", "dev", "dlq", "artifacts", "models")])
+@pytest.mark.parametrize(
+    "command", [name for name in COMMANDS if name not in ("runs", "dev", "dlq", "artifacts", "models")]
+)
 def test_help_shows_an_example(runner: CliRunner, command: str) -> None:
     assert f"runstream {command}" in runner.invoke(app, [command, "--help"]).output
 
