@@ -216,12 +216,12 @@ def test_a_deleted_version_keeps_its_number_and_gives_latest_away(client: Client
 
 
 def test_content_that_is_logged_again_after_its_deletion_is_back(client: Client, pen: Pen, registry: Registry) -> None:
-    registry.artifact(pen.run(1), "net", "d0", expires=3)
+    registry.artifact(pen.run(1), "net", "d0")
     registry.attribute("net", "d0", "deleted", "true", at=5)
     assert versions(client) == []
     registry.artifact(pen.run(2), "net", "d0", at=9)
     (found,) = queries.artifact_versions(client, "vision", "net")
-    assert (found.version, found.deleted, found.expires_at) == ("v0", False, None)
+    assert (found.version, found.deleted) == ("v0", False)
 
 
 def test_a_deleted_artifact_hides_the_versions_it_had(client: Client, pen: Pen, registry: Registry) -> None:

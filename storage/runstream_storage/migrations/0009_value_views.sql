@@ -2,7 +2,8 @@
 --
 -- Text, histograms and media hide what a rewind took back, and forks show their ancestors', as in v_points: see
 -- 0006_views.sql. Their rows have no attempt of their own; a version keeps it in its highest byte, up to 255.
--- A version of an artifact that was deleted, or has expired, counts again from the moment its content is logged anew.
+-- A version of an artifact that was deleted counts again from the moment its content is logged anew. When it expires is
+-- what was said last: ingest writes that down with each logging.
 -- Our own: artifact_states, one row a version with its number and what people made of it.
 
 CREATE VIEW IF NOT EXISTS v_text
@@ -208,7 +209,7 @@ FROM
            if(t.has_metadata, t.metadata, a.metadata) AS metadata,
            if(t.has_description, t.description, a.description) AS description,
            t.tags AS tags, greatest(a.created_us, l.logged_us) AS logged_us,
-           if(t.has_expires, t.expires_us, a.expires_us) AS said_us, if(said_us > logged_us, said_us, 0) AS expires_us,
+           if(t.has_expires, t.expires_us, a.expires_us) AS expires_us,
            greatest(t.deleted_us, w.deleted_us) AS gone_us, gone_us > logged_us AS gone,
            row_number() OVER (PARTITION BY a.project, a.name ORDER BY a.created_us, a.ver, a.digest) AS place
     FROM (SELECT * FROM artifacts FINAL) AS a
