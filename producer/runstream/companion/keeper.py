@@ -193,16 +193,17 @@ class Keeper:
                 poll.register(self._job, select.POLLIN)
             if self._reader is not None:
                 poll.register(self._reader.answers, select.POLLIN)
-            for fd, _ in poll.poll():
-                if fd == self._wake[0]:
-                    os.read(fd, 4096)
-                    self._look_after_children()
-                elif fd == self._control:
-                    self._told(os.read(fd, 64))
-                elif fd == self._job:
-                    self._give_order(ORPHANED)
-                elif self._reader is not None and fd == self._reader.answers:
-                    self._answered(os.read(fd, 64))
+            # One at a time: what is done about it may give the number of the next one to another descriptor.
+            fd, _ = poll.poll()[0]
+            if fd == self._wake[0]:
+                os.read(fd, 4096)
+                self._look_after_children()
+            elif fd == self._control:
+                self._told(os.read(fd, 64))
+            elif fd == self._job:
+                self._give_order(ORPHANED)
+            elif self._reader is not None:
+                self._answered(os.read(fd, 64))
         if self._reading is None or self._order:
             self._reply_drained()
 
