@@ -34,6 +34,8 @@ class LoggedArtifact:
     """Relative paths, `/` between the parts, references too."""
     stage: str = ""
     """Where it lies beside the spool of this process, which is how this run can name it before it has a digest."""
+    writer: str = ""
+    """Name of that spool."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ class Artifact:
             **dataclasses.asdict(kept),
             **staging.listed(directory, stage, files),
         }
-        return LoggedArtifact(name, kind, size, tuple(file["path"] for file in files), stage), body
+        return LoggedArtifact(name, kind, size, tuple(file["path"] for file in files), stage, directory.name), body
 
     def _sources(self, spool: Path) -> list[Any]:
         from runstream import staging

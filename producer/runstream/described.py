@@ -279,7 +279,12 @@ class DescribedRun(ValueRecorder):
         if self.mode == "disabled":
             return
         try:
-            for body in registration(self.settings, self.project, artifact, model, aliases, stage, note):
+            with self._lock:
+                writer = self._ready("register_model()")
+            if writer is None:
+                return
+            named = (self.settings, self.project, artifact, model, aliases, stage, note, writer.directory.name)
+            for body in registration(*named):
                 self._emit(body)
         except Exception as error:
             if endings.raised_by_signal_handler(error):

@@ -20,8 +20,12 @@ def registration(
     aliases: Iterable[str],
     stage: str | None,
     note: str,
+    writer: str = "",
 ) -> list[dict[str, Any]]:
-    """The ModelEdited events: register, then aliases and stage. Raises EditRefused, ArtifactError or LookupFailed."""
+    """The ModelEdited events: register, then aliases and stage.
+
+    `writer`: name of the spool that they go to. Raises EditRefused, ArtifactError or LookupFailed.
+    """
     from runstream.edits import ModelEdit, model_event
     from runstream.errors import EditRefused
 
@@ -32,6 +36,9 @@ def registration(
     changes += [("stage", stage)] if stage is not None else []
     staged = ""
     if isinstance(artifact, LoggedArtifact):
+        if artifact.writer != writer:
+            what = "another process, or this one before a rewind, logged it; give name:version once it is uploaded"
+            raise EditRefused("artifact", artifact.name, what)
         # Its digest is known once the agent has read the files; until then the stage stands for it.
         name, digest, staged = artifact.name, "0" * 64, artifact.stage
     else:

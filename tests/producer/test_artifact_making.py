@@ -223,6 +223,18 @@ def test_a_version_whose_files_were_lost_is_not_registered(data_dir: Path, tree:
     assert len(list((data_dir / "refused").iterdir())) == 2
 
 
+def test_what_was_logged_before_a_rewind_is_registered_by_its_name(
+    held: Any, tree: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = runstream.init()
+    logged = run.log_artifact(tree, name="net")
+    run.rewind(0)
+    run.log({"a": 1})
+    run.register_model(logged, "digits")
+    assert "name:version" in caplog.text
+    assert held(run).of("ModelEdited") == []
+
+
 @pytest.mark.parametrize(
     ("artifact", "model", "words"),
     [(None, "m", "was not logged"), ("net:v0", "m", "RUNSTREAM_CLICKHOUSE"), ("net:v0", "m:x", "RUNSTREAM_CLICKHOUSE")],
