@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -179,6 +178,8 @@ class ValueRecorder(Recorder):
                     _gone_on()
                 self._emit(event)
         except BaseException as error:
+            import shutil
+
             shutil.rmtree(directory / stage, ignore_errors=True)
             if not (isinstance(error, OSError) and _is_about(error, directory)):
                 raise
