@@ -91,7 +91,7 @@ def test_every_event_is_one_that_the_schemas_can_hold(held: Any, tmp_path: Path)
         group="g",
         job_type="j",
         id="mine",
-        settings={"capture": True},
+        settings={"capture": True, "capture_diff": False},
     )
     run.summary["x"] = float("nan")
     run.tags.discard("t")
@@ -102,6 +102,8 @@ def test_every_event_is_one_that_the_schemas_can_hold(held: Any, tmp_path: Path)
     header = {"project": "p", "run_id": run.id, "writer_id": 1, "attempt": 0, "rank": 0, "seq": 0, "time_us": 1}
     numbers = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
     for event in held(directory).events:
+        if event["type"] == "ArtifactStaged":  # uncommitted changes; the agent makes ArtifactLogged of it
+            continue
         fields = {**header, **{name: value for name, value in event.items() if name != "type"}}
         for value in fields["values"] if isinstance(fields.get("values"), list) else ():
             value["number"] = numbers.get(value["number"], value["number"])
