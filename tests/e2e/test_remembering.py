@@ -22,6 +22,8 @@ from typing import Any, TypeVar
 import pytest
 from clickhouse_connect.driver.client import Client
 from PIL import Image
+from playwright.sync_api import Browser
+from playwright.sync_api import Error as PlaywrightError
 
 import runstream
 from runstream.masking import mask_text
@@ -29,6 +31,7 @@ from runstream.media import table_format
 from runstream.objects import ObjectStore, object_key, open_store
 from runstream.settings import Settings
 from runstream_deploy.cli.connection import open_client
+from ui.ui_pages import Visit
 
 pytestmark = pytest.mark.timeout(600)
 T = TypeVar("T")
@@ -200,18 +203,23 @@ VERSIONS = "SELECT count() FROM v_artifacts WHERE project = {project:String} AND
 
 
 def test_an_embedded_run_gives_back_all_that_it_was_given(
-    embedded: dict[str, str], repository: Path, tmp_path: Path
+    embedded: dict[str, str], repository: Path, chromium: Browser, tmp_path: Path
 ) -> None:
-    check_everything(trained(embedded, repository, tmp_path))
+    found = trained(embedded, repository, tmp_path)
+    check_everything(found)
+    check_pages(found, chromium, tmp_path)
 
 
+@pytest.mark.real
 @pytest.mark.kafka
 @pytest.mark.clickhouse
 @pytest.mark.s3
 def test_a_run_on_servers_gives_back_all_that_it_was_given(
-    servers: dict[str, str], repository: Path, tmp_path: Path
+    servers: dict[str, str], repository: Path, chromium: Browser, tmp_path: Path
 ) -> None:
-    check_everything(trained(servers, repository, tmp_path))
+    found = trained(servers, repository, tmp_path)
+    check_everything(found)
+    check_pages(found, chromium, tmp_path)
 
 
 def check_everything(found: Trained) -> None:
@@ -405,3 +413,55 @@ def check_that_no_secret_left(found: Trained) -> None:
     for stat in found.store.list("sha256/"):
         with contextlib.closing(found.store.open(stat.key)) as file:
             assert API_KEY.encode() not in file.read(), stat.key
+
+
+def check_pages(found: Trained, chromium: Browser, tmp_path: Path) -> None:
+    """Every page is drawn with something of this run on it, and nothing goes wrong in the browser."""
+    visit = Visit(chromium, found.environment["TEST_UI"])
+    one, both = f"run?run={found.run}", f"compare?runs={found.run},{found.evaluation}"
+    pages = {
+        "?": "digits by hand",
+        f"{one}&tab=Charts": "val/accuracy",
+        f"{one}&tab=System": "CPU",
+        f"{one}&tab=Media": "val/wrong",
+        f"{one}&tab=Histograms": "val/guesses",
+        f"{one}&tab=Tables": "guess",
+        f"{one}&tab=Text": "val/note",
+        f"{one}&tab=Console": "epoch 0: accuracy",
+        f"{one}&tab=Params": "optimizer",
+        f"{one}&tab=Metrics": "train/loss",
+        f"{one}&tab=Artifacts": "checkpoint",
+        f"{one}&tab=Starts": "first start",
+        f"{one}&tab=Environment": "numpy",
+        f"{one}&tab=History": "champion",
+        f"{both}&tab=Charts": "val/accuracy",
+        f"{both}&tab=Params": "optimizer",
+        f"{both}&tab=Environment": "numpy",
+        f"{both}&tab=Media": "val/wrong",
+        f"{both}&tab=Histograms": "val/guesses",
+        f"{both}&tab=Tables": "guess",
+        f"{both}&tab=Text": "val/note",
+        f"{both}&tab=System": "CPU",
+        "artifacts?": "checkpoint",
+        "artifacts?artifact=checkpoint": "hand-made",
+        "models?": "digits",
+        "models?model=digits": "champion",
+        "sql?": "v_points",
+        "health?": "Health",
+        "changes?": "champion",
+        "trash?": "",
+    }
+    wrong: list[tuple[str, object]] = []
+    for number, (path, text) in enumerate(pages.items()):
+        page = visit.go(f"/{path}&project={PROJECT}")
+        try:
+            page.get_by_text(text).filter(visible=True).first.wait_for(timeout=30_000)
+        except PlaywrightError as error:
+            wrong.append((path, str(error).splitlines()[0]))
+        page.screenshot(path=tmp_path / f"page-{number:02}.png", full_page=True)
+        if page.get_by_test_id("stException").count():
+            wrong.append((path, "an exception is shown"))
+        if visit.problems:
+            wrong.append((path, visit.problems.copy()))
+            visit.problems.clear()
+    assert not wrong, "\n".join(map(str, wrong))
