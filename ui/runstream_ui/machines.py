@@ -77,7 +77,8 @@ def title_of(metric: str) -> str:
         if rest.endswith(suffix):
             rest = rest.removesuffix(suffix) + told
             break
-    words = f"{_SECTIONS.get(prefix, prefix)} {rest.replace('_', ' ')}".strip()
+    what = "Swap" if prefix == "swap" else _SECTIONS.get(prefix, prefix)
+    words = f"{what} {rest.replace('_', ' ')}".strip()
     return words[:1].upper() + words[1:]
 
 
