@@ -28,6 +28,7 @@ DOCUMENT = HERE.parent.parent / "docs" / "benchmarks.md"
 TITLES = {
     "log_cost": "What `log()` costs a training loop",
     "capture": "What capture adds to `init()`, masking, fingerprints",
+    "companion": "The companion: console and machine",
     "agent_rate": "The agent: spool to Kafka",
     "ingest_rate": "Ingest: topic to queryable row, beside a bare insert",
     "small_writers": "Ingest: many small writers",

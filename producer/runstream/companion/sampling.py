@@ -61,6 +61,12 @@ class Role:
             self._socket = held
         return True
 
+    def give_up(self) -> None:
+        """Let another process have it."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
 
 def sample_until_told(given: dict[str, Any], orders: int) -> None:
     """Write samples into the system outbox until something comes over `orders`, or its other end is closed."""
@@ -98,6 +104,8 @@ def sample_until_told(given: dict[str, Any], orders: int) -> None:
                 keys = []  # the disk is full; the next sample may find room
         if told:
             break
+    node.give_up()
+    process.give_up()
     try:
         outbox.close()
     except OSError:
