@@ -187,7 +187,8 @@ class SpoolWriter:
 
         Raises ValueError for one of more than MAX_EVENT_BYTES, OSError when too many are kept already.
         """
-        size = len(encoded(body))
+        text = encoded(body)
+        size = len(text)
         if size > MAX_EVENT_BYTES:
             raise ValueError(f"an event of more than {MAX_EVENT_BYTES} bytes: {body.get('type')}")
         if self._waiting:
@@ -195,7 +196,7 @@ class SpoolWriter:
                 self._rotate(END_BYTES)
         if not self._waiting:
             with contextlib.suppress(NoRoom):
-                self._put_event(body)
+                self._put_event(body, text)
                 return
         if self._waiting_bytes + size > MAX_WAITING_BYTES:
             raise self._room.refusal()
@@ -286,9 +287,10 @@ class SpoolWriter:
         self._pos += len(packed)
         self.event_seq += kind == EVENT
 
-    def _put_event(self, body: dict[str, Any], beyond: int = 0) -> None:
+    def _put_event(self, body: dict[str, Any], text: bytes | None = None, beyond: int = 0) -> None:
+        """`text`: what `encoded` makes of it, where that is known."""
         now = max(time_ns() // 1000, self.last_us + 1)
-        self._put(EVENT, 0, EVENT_BODY.pack(now) + encoded(body), beyond)
+        self._put(EVENT, 0, EVENT_BODY.pack(now) + (text or encoded(body)), beyond)
         self.last_us = now
 
     def _put_last_words(self) -> None:
