@@ -60,13 +60,16 @@ rng = random.Random({seed})
 run = runstream.init()
 wanted = {{1: open("wanted1", "wb"), 2: open("wanted2", "wb")}}
 Path("begun").touch()
-for i in range({rounds}):
+i = 0
+while not Path("enough").exists():
+    i += 1
+    time.sleep(0.001)
     fd, data = rng.choice([1, 1, 2]), rng.randbytes(rng.choice([1, 10, 100, 5000, 70000]))
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view):]
     wanted[fd].write(data)
-    if i % 100 == 50:
+    if i % 300 == 50:
         subprocess.run([sys.executable, "-c", "import os; os.write({child}, b'child' * 1000)"])
         wanted[{child}].write(b"child" * 1000)
 for file in wanted.values():
@@ -88,7 +91,7 @@ def test_a_storm_arrives_whole_although_each_half_of_the_companion_is_killed(
         target = os.open(tmp_path / "out", os.O_CREAT | os.O_WRONLY | (os.O_APPEND if kind == "appended" else 0))
     with (tmp_path / "err").open("wb") as err:
         process = programs.start(
-            STORM.format(seed=seed, rounds=1500, child=2),
+            STORM.format(seed=seed, child=2),
             env={"RUNSTREAM_CONSOLE_MAX_RATE": "0"},
             stdout=target,
             stderr=err,
@@ -103,6 +106,7 @@ def test_a_storm_arrives_whole_although_each_half_of_the_companion_is_killed(
         victim = halves(directory)[half]
         os.kill(victim, signal.SIGKILL)
         wait_until(lambda victim=victim: victim not in companions(directory), "it lives")
+    (tmp_path / "enough").touch()
     assert process.wait(60) == 0
     found = recorded(directory)
     wait_until(lambda: not companions(directory), "a companion is left")
@@ -251,7 +255,8 @@ def test_two_runs_at_once_both_record_and_end_in_any_order(programs: Programs, d
     )
     assert done.stdout == b"one\nboth\ntwo\nnone\nthree\n"
     outs = [recorded(directory).out for directory in writers(data_dir)]
-    assert outs == [b"one\nboth\n", b"both\ntwo\n", b"three\n"]
+    assert outs[1:] == [b"both\ntwo\n", b"three\n"]
+    assert outs[0] in (b"one\n", b"one\nboth\n")  # what is on its way through the second at the end counts as its own
 
 
 def test_workers_of_a_run_share_its_console_and_leave_it_alone(programs: Programs, data_dir: Path) -> None:
