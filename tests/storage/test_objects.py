@@ -297,6 +297,17 @@ def test_a_missing_bucket_is_made_with_the_first_object(bucket: str) -> None:
 
 
 @pytest.mark.s3
+def test_many_first_objects_make_one_bucket(bucket: str) -> None:
+    store = S3Store(bucket + "-many")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: store.put_bytes(f"k{number}", b"1"), range(16)))
+    assert len(list(store.list(""))) == 16
+    for number in range(16):
+        store.delete(f"k{number}")
+    store._client.remove_bucket(bucket_name=store.bucket)
+
+
+@pytest.mark.s3
 def test_an_address_is_good_for_this_object_for_a_time(bucket: str) -> None:
     store = S3Store(bucket)
     for expires_s in (0, 8 * 24 * 3600):

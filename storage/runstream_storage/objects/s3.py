@@ -205,13 +205,22 @@ class S3Store:
             data: Any = source  # all that put_object calls is read()
             self._client.put_object(bucket_name=self.bucket, object_name=key, data=data, length=size, part_size=part)
 
+    def _make_bucket(self) -> None:
+        from minio.error import S3Error
+
+        try:
+            self._client.make_bucket(bucket_name=self.bucket)
+        except S3Error as error:
+            if error.code != "BucketAlreadyOwnedByYou":  # by another upload, meanwhile
+                raise
+
     def _with_bucket(self, key: str, upload: Callable[[], None]) -> None:
         try:
             upload()
         except ObjectNotFound:
             with self._translated(key):
                 if not self._client.bucket_exists(bucket_name=self.bucket):
-                    self._client.make_bucket(bucket_name=self.bucket)
+                    self._make_bucket()
             upload()
 
     @contextmanager
