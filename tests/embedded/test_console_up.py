@@ -54,7 +54,12 @@ def test_console_and_samples_of_a_run_are_in_the_views(sql: str, tmp_path: Path)
         assert answer.status_code == 200, answer.text
         return answer.text
 
-    wanted = {"RUNSTREAM_CONSOLE": "1", "RUNSTREAM_SYSTEM": "1", "RUNSTREAM_DIR": str(tmp_path / "data")}
+    wanted = {
+        "RUNSTREAM_CONSOLE": "1",
+        "RUNSTREAM_SYSTEM": "1",
+        "RUNSTREAM_QUIET": "1",
+        "RUNSTREAM_DIR": str(tmp_path / "data"),
+    }
     done = subprocess.run([sys.executable, "-c", TRAIN], env={**os.environ, **wanted}, capture_output=True, check=True)
     assert done.stdout.endswith(b"a\nnot of the run\n")
     lines = ""
