@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from runstream_ui import lineage_graph
 from runstream_ui.lineage_graph import Lineage, Node
 
+_CHAINS: tuple[tuple[str, lineage_graph.Kind], ...] = (("run", "run"), ("made", "artifact"))
+
 
 def _node(name: str, kind: lineage_graph.Kind = "run") -> Node:
     return Node(name, kind, name)
@@ -52,6 +54,15 @@ def test_two_hundred_runs_of_one_dataset_are_folded_into_a_few_and_a_count() -> 
     assert len(drawn.nodes) == 10
     assert len(drawn.edges) == 9
     assert lineage_graph.height_px(lineage_graph.columns(drawn)) < 700
+
+
+def test_runs_that_each_made_a_model_of_one_dataset_are_folded_with_their_models() -> None:
+    runs, models = ([_node(f"{word}{place}", kind) for place in range(30)] for word, kind in _CHAINS)
+    edges = [("data", run.id) for run in runs] + [(run.id, model.id) for run, model in zip(runs, models, strict=True)]
+    drawn = lineage_graph.folded(Lineage((_node("data", "dataset"), *runs, *models), tuple(edges), "data"))
+    folded = [node.label for node in drawn.nodes if node.kind == "folded"]
+    assert folded == ["22 more runs", "22 more artifacts"]
+    assert len(drawn.nodes) == 19
 
 
 def test_the_node_that_is_asked_about_is_never_folded() -> None:

@@ -25,6 +25,7 @@ _ROW_PX, _MARGIN_PX, _MIN_PX, _MAX_PX = 58, 40, 260, 5_000
 _COLUMNS_IN_VIEW = 6
 _SWEEPS = 6
 _KEPT = 8
+_ROUNDS = 3
 _LABEL = 24
 
 
@@ -50,16 +51,16 @@ class Lineage:
 
 
 def folded(lineage: Lineage, *, keep: int = _KEPT) -> Lineage:
-    """Nodes of a kind with the very same neighbours, more than `keep` + 1 of them: the first `keep`, and one that says
-    how many more there are. The focus is never folded."""
-    before, after = _neighbours(lineage)
-    alike: dict[tuple[object, ...], list[Node]] = defaultdict(list)
+    """Nodes of a kind that stand alike, more than `keep` + 1 of them: the first `keep`, and one that says how many more
+    there are. Alike are runs of one dataset, and the models that each of them made. The focus is never folded."""
+    alike: dict[tuple[str, int], list[Node]] = defaultdict(list)
+    shapes = _shapes(lineage, keep)
     for node in lineage.nodes:
         if node.id != lineage.focus:
-            alike[node.kind, frozenset(before[node.id]), frozenset(after[node.id])].append(node)
+            alike[node.kind, shapes[node.id]].append(node)
     gone: dict[str, str] = {}
     extra: list[Node] = []
-    for (kind, *_), nodes in alike.items():
+    for (kind, _), nodes in alike.items():
         if len(nodes) <= keep + 1:
             continue
         rest = nodes[keep:]
@@ -71,6 +72,28 @@ def folded(lineage: Lineage, *, keep: int = _KEPT) -> Lineage:
     edges = dict.fromkeys((gone.get(start, start), gone.get(end, end)) for start, end in lineage.edges)
     kept = tuple(node for node in lineage.nodes if node.id not in gone)
     return replace(lineage, nodes=kept + tuple(extra), edges=tuple(edges))
+
+
+def _shapes(lineage: Lineage, keep: int) -> dict[str, int]:
+    """A number for each node, the same for nodes with the same surroundings a few links far: the very same neighbours
+    where these have many, else neighbours that stand alike in their turn."""
+    before, after = _neighbours(lineage)
+    kinds = {node.id: node.kind for node in lineage.nodes}
+    own = {name for name in kinds if name == lineage.focus or len(before[name]) + len(after[name]) > keep}
+    numbers: dict[object, int] = {}
+    shapes = {name: numbers.setdefault(name if name in own else kind, len(numbers)) for name, kind in kinds.items()}
+    for _ in range(_ROUNDS):
+        seen = {
+            name: (
+                shapes[name],
+                tuple(sorted(shapes.get(other, -1) for other in before[name])),
+                tuple(sorted(shapes.get(other, -1) for other in after[name])),
+            )
+            for name in kinds
+            if name not in own
+        }
+        shapes |= {name: numbers.setdefault(shape, len(numbers)) for name, shape in seen.items()}
+    return shapes
 
 
 def columns(lineage: Lineage) -> list[list[str]]:
