@@ -99,7 +99,8 @@ def _missing(project: str, run_id: str) -> None:
         return
     st.markdown("#### No such run")
     st.markdown(
-        f"{in_markdown(run_id)} is not a run of **{in_markdown(project)}**. It may belong to another project, or be deleted: the trash knows."
+        f"{in_markdown(run_id)} is not a run of **{in_markdown(project)}**. It may belong to another project, or be "
+        "deleted: the trash knows."
     )
     with st.container(horizontal=True, gap="small"):
         st.button("All runs", key="all-runs", on_click=frame.go, args=("runs",), kwargs={"project": project})
