@@ -6,7 +6,8 @@
 -- are grouped and never read with FINAL: under FINAL the elements of a tuple, such as terminal.ver, are not merged as the
 -- tuple is.
 -- Our own, each one row a run: run_edits (what people set), run_names, run_states (state and times), and gap_reasons. And
--- run_gaps: what v_gaps shows and what may still be on its way: at the end of what a writer announced, and not settled.
+-- run_gaps, a row a writer and stream: all its holes (first number, and the one behind the last), also that at the end of
+-- what it announced while this may still be on its way (not settled).
 -- And run_sources,
 -- for the runs that were forked or rewound only: a row is a run whose points they show, themselves (depth 0) or an
 -- ancestor, by the table ancestry. Of its points those count whose step is at most `upto` and that no element (rank, attempt, step) of `cuts`
@@ -301,39 +302,33 @@ CREATE VIEW IF NOT EXISTS run_gaps AS
 WITH (SELECT max(newest_ms) * 1000 FROM ingest_marks WHERE endsWith(topic, '.metrics')) AS marked_us,
      (SELECT max(last_us) FROM liveness) AS heard_us,
      greatest(if(marked_us > 0, marked_us, heard_us) - 60000000, toUnixTimestamp64Micro(now64(6)) - 600000000) AS settled_us
-SELECT project, run_id, writer, of_attempt AS attempt, rank, stream, hole.1 AS first_seq, hole.2 - 1 AS last_seq,
-       hole.1 >= reached AS at_end, ended, last_us <= settled_us AS settled
+SELECT project, run_id, writer, stream, max(u.attempt) AS attempt, max(u.of_rank) AS rank, max(u.end) AS reached,
+       max(u.said) AS announced, max(u.has_ended) AS ended, max(u.heard) <= settled_us AS settled,
+       arrayFold((found, stretch) -> (greatest(found.1, stretch.2),
+                                      if(stretch.1 > found.1, arrayPushBack(found.2, (found.1, stretch.1)), found.2)),
+                 arrayConcat(arraySort(groupArrayIf((u.start, u.end), u.start >= 0)), if(announced > reached, [(announced, announced)], [])),
+                 (toInt64(0), CAST([], 'Array(Tuple(Int64, Int64))'))).2 AS holes
 FROM
 (
-    SELECT project, run_id, writer, stream, max(attempt) AS of_attempt, max(of_rank) AS rank, max(end) AS reached,
-           max(said) AS announced, max(has_ended) AS ended, max(heard) AS last_us,
-           arrayFold((found, stretch) -> (greatest(found.1, stretch.2),
-                                          if(stretch.1 > found.1, arrayPushBack(found.2, (found.1, stretch.1)), found.2)),
-                     arrayConcat(arraySort(groupArrayIf((start, end), start >= 0)), if(announced > reached, [(announced, announced)], [])),
-                     (toInt64(0), CAST([], 'Array(Tuple(Int64, Int64))'))).2 AS holes,
-           arrayJoin(holes) AS hole
-    FROM
-    (
-        SELECT project, run_id, writer, stream, start, max(c.end) AS end, max(c.attempt) AS attempt, max(c.rank) AS of_rank,
-               toInt64(-1) AS said, 0 AS has_ended, toInt64(0) AS heard
-        FROM coverage AS c
-        GROUP BY project, run_id, writer, stream, start
-        UNION ALL
-        SELECT project, run_id, writer, arrayJoin(['metrics', 'control']) AS stream, toInt64(-1) AS start, toInt64(0) AS end,
-               max(b.attempt) AS attempt, toUInt32(0) AS of_rank,
-               multiIf(stream = 'control', toInt64(-1),
-                       max(b.terminal).1 > 0 AND max(b.terminal).5 >= 0, max(b.terminal).5, max(b.metric_seq)) AS said,
-               max(b.terminal).1 > 0 AS has_ended, max(b.last_us) AS heard
-        FROM liveness AS b
-        GROUP BY project, run_id, writer
-        UNION ALL
-        SELECT project, run_id, writer, 'metrics' AS stream, toInt64(-1) AS start, toInt64(0) AS end, attempt, rank AS of_rank,
-               toInt64(-1) AS said, 0 AS has_ended, toInt64(0) AS heard
-        FROM writers
-    )
-    GROUP BY project, run_id, writer, stream
-    HAVING notEmpty(holes)
-);
+    SELECT project, run_id, writer, stream, start, max(c.end) AS end, max(c.attempt) AS attempt, max(c.rank) AS of_rank,
+           toInt64(-1) AS said, 0 AS has_ended, toInt64(0) AS heard
+    FROM coverage AS c
+    GROUP BY project, run_id, writer, stream, start
+    UNION ALL
+    SELECT project, run_id, writer, arrayJoin(['metrics', 'control']) AS stream, toInt64(-1) AS start, toInt64(0) AS end,
+           max(b.attempt) AS attempt, toUInt32(0) AS of_rank,
+           multiIf(stream = 'control', toInt64(-1),
+                   max(b.terminal).1 > 0 AND max(b.terminal).5 >= 0, max(b.terminal).5, max(b.metric_seq)) AS said,
+           max(b.terminal).1 > 0 AS has_ended, max(b.last_us) AS heard
+    FROM liveness AS b
+    GROUP BY project, run_id, writer
+    UNION ALL
+    SELECT project, run_id, writer, 'metrics' AS stream, toInt64(-1) AS start, toInt64(0) AS end, attempt, rank AS of_rank,
+           toInt64(-1) AS said, 0 AS has_ended, toInt64(0) AS heard
+    FROM writers
+) AS u
+GROUP BY project, run_id, writer, stream
+HAVING notEmpty(holes);
 
 CREATE VIEW IF NOT EXISTS v_gaps
 (
@@ -355,7 +350,13 @@ SELECT g.project AS project, g.run_id AS run_id, n.run_name AS run_name, g.write
        multiIf(NOT g.at_end, 'sequence', g.ended, 'finished', 'heartbeat') AS known_by,
        if(g.stream = 'metrics',
           arrayFirst(r -> r.1 = g.writer AND r.2 <= g.last_seq AND r.3 > g.first_seq, w.reasons).4, '') AS reason
-FROM (SELECT * FROM run_gaps WHERE settled OR NOT at_end) AS g
+FROM
+(
+    SELECT project, run_id, writer, rank, stream, ended,
+           arrayJoin(arrayFilter(one -> settled OR one.1 < reached, holes)) AS hole,
+           hole.1 AS first_seq, hole.2 - 1 AS last_seq, hole.1 >= reached AS at_end
+    FROM run_gaps
+) AS g
 LEFT ANY JOIN run_names AS n ON n.project = g.project AND n.run_id = g.run_id
 LEFT ANY JOIN gap_reasons AS w ON w.project = g.project AND w.run_id = g.run_id
 WHERE n.deleted = 0

@@ -11,7 +11,8 @@ SELECT toString(g.run_id) AS run, g.writer AS writer, g.attempt AS attempt, g.ra
           arrayFirst(r -> r.1 = g.writer AND r.2 <= g.last_seq AND r.3 > g.first_seq, w.reasons).4, '') AS reason
 FROM
 (
-    SELECT *
+    SELECT run_id, writer, attempt, rank, stream, ended, settled, arrayJoin(holes) AS hole, hole.1 AS first_seq, hole.2 - 1 AS last_seq,
+           hole.1 >= reached AS at_end
     FROM run_gaps
     WHERE project = {project:String} AND (empty({run_ids:Array(UUID)}) OR run_id IN {run_ids:Array(UUID)})
       AND run_id NOT IN (SELECT run_id FROM run_names WHERE project = {project:String} AND deleted = 1)
