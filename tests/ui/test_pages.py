@@ -138,11 +138,10 @@ def test_artifacts_are_listed_with_their_versions_and_files(
         database, filled, open_store(bucket), {"model.pt": b"weights", "dir/confusion.png": b"\x89PNG\r\n\x1a\n"}
     )
     opened = pages(database)
-    app = opened.open("artifacts", project="digits", artifact="classifier")
+    app = opened.open("artifacts", project="digits", artifact="classifier", file="dir/confusion.png")
     assert not app.exception
     shown = texts(app)
-    assert "Versions of classifier" in shown
-    assert "best" in shown
+    assert 'title="alias">best' in shown
     assert "images/" in shown
 
 
