@@ -6,7 +6,6 @@ import fcntl
 import os
 import stat
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,7 @@ class Tee:
         self._saved: dict[int, int] = {}
         self._identities: dict[int, tuple[int, int, int]] = {}
         self._aside = -1
-        self._patched: list[tuple[Any, Callable[..., Any]]] = []
+        self._patched: list[tuple[Any, Echo]] = []
         try:
             self._make()
         except BaseException:
@@ -46,7 +45,9 @@ class Tee:
             raise
 
     def _make(self) -> None:
-        open_fds = [fd for fd in (1, 2) if is_open(fd)]
+        # A notebook's kernel reads the descriptors itself, and shows that as it shows what cells print.
+        notebook = any(_is_notebook(stream) for stream in (sys.stdout, sys.stderr))
+        open_fds = [fd for fd in (1, 2) if is_open(fd) and not notebook]
         together = len(open_fds) == 2 and _are_one(1, 2)
         for fd in open_fds[:1] if together else open_fds:
             source, writer = _pair(fd)
@@ -54,7 +55,7 @@ class Tee:
             self._writers[fd] = writer
         if together:
             self._writers[2] = moved_up(os.dup(self._writers[1]))
-        if any(_is_notebook(stream) for stream in (sys.stdout, sys.stderr)):
+        if notebook:
             source, self._aside = map(moved_up, os.pipe())
             self.streams.append((ASIDE, source, -1))
 
@@ -82,9 +83,9 @@ class Tee:
     def take_away(self) -> None:
         """Output goes where it went before; under a later tee, once that is taken away, too."""
         flush()
-        for stream, write in self._patched:
-            if getattr(stream, "write", None) is write:
-                del stream.write
+        for stream, echo in self._patched:
+            if stream.echo is echo:
+                stream.echo = echo.before
         self._patched = []
         self.ended = True
         while _stack and _stack[-1].ended:
@@ -116,23 +117,28 @@ class Tee:
 
     def _patch(self, stream: Any) -> None:
         """Have what a notebook's stream shows recorded, too; it never meets a descriptor."""
-        inner, aside = stream.write, self._aside
-
-        def write(text: str) -> Any:
-            result = inner(text)
-            try:
-                os.write(aside, text.encode("utf-8", "replace"))
-            except OSError:
-                pass  # the companion is gone; the notebook has it
-            return result
-
-        stream.write = write
-        self._patched.append((stream, write))
+        self._patched.append((stream, Echo(stream.echo, self._aside)))
+        stream.echo = self._patched[-1][1]
 
 
-def is_in_place() -> bool:
-    """Whether some run of this process has its output recorded."""
-    return bool(_stack)
+class Echo:
+    """What a notebook's stream repeats its output to, in the kernel's own thread."""
+
+    def __init__(self, before: Any, aside: int) -> None:
+        self.before = before
+        self._aside = aside
+
+    def write(self, text: str) -> None:
+        if self.before is not None:
+            self.before.write(text)
+        try:
+            os.write(self._aside, text.encode("utf-8", "replace"))
+        except OSError:
+            pass  # the companion is gone; the notebook has it
+
+    def flush(self) -> None:
+        if self.before is not None:
+            self.before.flush()
 
 
 def depth() -> int:
@@ -207,4 +213,4 @@ def moved_up(fd: int) -> int:
 
 
 def _is_notebook(stream: object) -> bool:
-    return type(stream).__module__.startswith("ipykernel.")
+    return type(stream).__module__.startswith("ipykernel.") and hasattr(stream, "echo")
