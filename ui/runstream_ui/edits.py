@@ -7,7 +7,7 @@ follows shows it; else it is told to be on its way. Texts for people are kept fo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -136,13 +136,3 @@ def _alike(runs: Mapping[str, Attributes]) -> list[tuple[Attributes, list[str]]]
 @lru_cache(maxsize=64)
 def _editor(name: str, _directory: str) -> Editor:
     return Editor(context.producer(), name)
-
-
-def callback(change: Callable[[], object]) -> Callable[[], None]:
-    """`change` as a callback of a widget in a part of a page: afterwards the whole page is drawn anew."""
-
-    def called() -> None:
-        change()
-        st.rerun("app")
-
-    return called
