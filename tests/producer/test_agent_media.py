@@ -157,8 +157,7 @@ async def test_many_waiting_files_stop_only_the_writers_that_have_them(
     async with running(agent_for(tmp_path, transport, objects)):
         for number in range(1, 30):
             heavy.media("picture", b"%d" % number, number)
-        await until(lambda: "MediaLogged" in transport.kinds())
-        await asyncio.sleep(0.3)
+        await until(lambda: transport.kinds().count("MediaLogged") > 2)
         for step in range(5):
             heavy.log(step, heavy=1.0)
             light.log(step, light=1.0)
