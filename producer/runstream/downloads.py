@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 from runstream import references
 from runstream.errors import ArtifactError
 from runstream.objects import ObjectStore, object_key
-from runstream.paths import clashes, refusal
+from runstream.paths import FOLDS_CASE, clashes, refusal_here
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -52,16 +52,16 @@ def chosen(files: Sequence[File], only: Only) -> list[File]:
 
 
 def check_paths(files: Sequence[File]) -> None:
-    """Raises ArtifactError for a path that leads out of its directory, or that is not the same file everywhere."""
+    """Raises ArtifactError for a path that leads out of its directory, or that this system cannot write."""
     for file in files:
-        if why := refusal(file.path):
+        if why := refusal_here(file.path):
             raise ArtifactError(
                 f"The artifact has a file {file.path!r} that is not written: {why}, or leads outside its directory. "
                 "Choose others with only=, or read this one with open()."
             )
-    if clash := clashes(file.path for file in files):
+    if clash := clashes((file.path for file in files), folds_case=FOLDS_CASE):
         raise ArtifactError(
-            f"The files {clash[0][0]!r} and {clash[0][1]!r} cannot lie side by side everywhere. "
+            f"The files {clash[0][0]!r} and {clash[0][1]!r} cannot lie side by side here. "
             "Choose one of them with only=."
         )
 

@@ -48,7 +48,8 @@ def walk(source: Path, prefix: str, spool: Path, policy: str) -> list[Source]:
     found = {f"{prefix}/{path}" if prefix else path: Path(source, path) for path in _tree(source, spool)}
     refused = {path: why for path in found if (why := refusal(path))}
     refused |= {
-        path: f"it clashes with {other!r}" for path, other in clashes(path for path in found if path not in refused)
+        path: f"it clashes with {other!r}"
+        for path, other in clashes((path for path in found if path not in refused), folds_case=False)
     }
     if refused:
         first, why = next(iter(refused.items()))
@@ -153,9 +154,9 @@ def _check(sources: list[Source]) -> None:
     for source in sources:
         if why := refusal(source.path):
             raise ValueError(f"the path {source.path!r} cannot be kept: {why}; give it another with name=")
-    if clash := clashes(source.path for source in sources):
+    if clash := clashes((source.path for source in sources), folds_case=False):
         path, other = clash[0]
-        raise ValueError(f"{path!r} and {other!r} cannot lie side by side everywhere; rename one of them")
+        raise ValueError(f"{path!r} and {other!r} cannot lie side by side; rename one of them")
     size = sum(len(source.path.encode()) + len(source.ref.encode()) + _ENTRY_BYTES for source in sources)
     if size > MAX_MANIFEST_BYTES:
         raise ValueError(

@@ -157,7 +157,7 @@ def test_nothing_is_written_through_what_is_there_already(store: ObjectStore, tm
 
 def test_files_that_clash_are_not_fetched_together(store: ObjectStore) -> None:
     with pytest.raises(ArtifactError, match="only="):
-        check_paths([put(store, "a", b""), put(store, "A", b"")])
+        check_paths([put(store, "a", b""), put(store, "a/b", b"")])
 
 
 @pytest.mark.parametrize(
