@@ -90,7 +90,7 @@ def page() -> None:
             environment(project, header)
     with tabs["History"] as tab:
         if tab.open:
-            changes(project, key="run", run_ids=(header.run.run_id,))
+            changes(project, key="run", run_ids=(header.run.run_id,), about=True)
 
 
 def _missing(project: str, run_id: str) -> None:
