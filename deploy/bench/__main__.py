@@ -1,7 +1,7 @@
 """`make bench`: every measurement, printed and written to docs/benchmarks.md, with the machine named.
 
-`python deploy/bench log_cost reads` runs some of them and writes nothing. Real Kafka and ClickHouse are started when a
-measurement needs them.
+`python deploy/bench log_cost reads` runs some of them and writes nothing; with `--write` it replaces their sections.
+Real Kafka and ClickHouse are started when a measurement needs them.
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ FAILED = "could not be measured"
 Row = tuple[str, str, str]
 
 
-def main(chosen: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     console = Console()
+    chosen = [argument for argument in arguments if argument != "--write"]
     unknown = sorted(set(chosen) - set(TITLES))
     if unknown:
         console.print(f"Unknown: {', '.join(unknown)}. There are: {', '.join(TITLES)}.")
@@ -63,8 +64,8 @@ def main(chosen: list[str]) -> int:
                 results[name] = [(FAILED, "-", f"{type(error).__name__}; the output says more")]
             console.print(as_table(results[name]))
             console.print(f"[dim]{time.monotonic() - began:.0f} s[/]")
-    if not chosen:
-        DOCUMENT.write_text(as_document(results))
+    if not chosen or len(chosen) < len(arguments):
+        DOCUMENT.write_text(as_document(results, DOCUMENT.read_text() if chosen else ""))
         console.print(f"Written to {DOCUMENT}")
     return int(any(row[0] == FAILED for rows in results.values() for row in rows))
 
@@ -99,28 +100,31 @@ def as_table(rows: list[Row]) -> Table:
     return table
 
 
-def as_document(results: dict[str, list[Row]]) -> str:
-    lines = [
+def as_document(results: dict[str, list[Row]], before: str = "") -> str:
+    """All sections in order: those of `results`, and what `before`, an earlier document, has of the others."""
+    sections = {part.partition("\n")[0]: part for part in before.split("\n## ")[1:]}
+    now = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC, commit {commit()}"
+    for name, rows in results.items():
+        lines = [
+            TITLES[name],
+            "",
+            f"`python deploy/bench {name}`, {now}.",
+            "",
+            "| what | value | note |",
+            "|---|---:|---|",
+        ]
+        lines += [f"| {what} | {value} | {note} |" for what, value, note in rows]
+        sections[TITLES[name]] = "\n".join(lines) + "\n"
+    heading = [
         "# Benchmarks",
         "",
         "Written by `make bench`; do not edit. Timings on shared machines are noisy: medians, and ratios of things",
         "measured side by side in one run, are what to read.",
         "",
         f"Machine: {machine()}.",
-        f"Run at {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC, commit {commit()}.",
+        "",
     ]
-    for name, rows in results.items():
-        lines += [
-            "",
-            f"## {TITLES[name]}",
-            "",
-            f"`python deploy/bench {name}`",
-            "",
-            "| what | value | note |",
-            "|---|---:|---|",
-        ]
-        lines += [f"| {what} | {value} | {note} |" for what, value, note in rows]
-    return "\n".join(lines) + "\n"
+    return "\n## ".join(["\n".join(heading), *(sections[title] for title in TITLES.values() if title in sections)])
 
 
 def machine() -> str:
