@@ -81,11 +81,7 @@ class Insert:
     async def put(self, item: Carried[Decoded], /) -> None:
         blocks = _exploded_or_none(item.value.messages, item.value.redone)
         await self._settled()
-        begun = asyncio.Event()
-        self._running = running = asyncio.create_task(self._run(item, blocks, begun), name="insert")
-        # Who makes the next batch keeps the loop busy; the announcement of this one would wait behind all of it.
-        running.add_done_callback(lambda _: begun.set())
-        await begun.wait()
+        self._running = asyncio.create_task(self._run(item, blocks), name="insert")
 
     async def tick(self, now: float, /) -> None:
         if self._running is not None and not self._running.done():
@@ -109,7 +105,7 @@ class Insert:
         if task is not None:
             await task
 
-    async def _run(self, item: Carried[Decoded], blocks: dict[str, Block] | None, begun: asyncio.Event) -> None:
+    async def _run(self, item: Carried[Decoded], blocks: dict[str, Block] | None) -> None:
         messages, redone = item.value.messages, item.value.redone
         name, probe = item.value.name(item.ranges), None
         if messages:
@@ -118,7 +114,6 @@ class Insert:
             await faults.reach("after_intent")
             try:
                 blocks = _exploded(messages, redone) if blocks is None else blocks
-                begun.set()
                 await self._insert(blocks, name)
                 if "points" in blocks and self._with_tokens and self._offsets.is_fresh:
                     probe = probe_of(blocks["points"])
