@@ -17,6 +17,7 @@ from runstream.companion.gpus import visible_indices
 from runstream.companion.machine import Cgroup, ProcessTree
 from runstream.companion.outbox import KEYS, SAMPLE, SYSTEM, TIME, OutboxReader
 from runstream.companion.sampling import Role
+from runstream.spool import read_header
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the companion runs on Linux only")
 
@@ -90,8 +91,9 @@ def test_one_process_of_a_run_samples_the_node_and_each_rank_itself(programs: Pr
     ]
 
     def devices() -> list[bool]:
-        """Of each process that has samples, whether it samples the node."""
-        found = [samples(directory) for directory in writers(data_dir)]
+        """Of each rank that has samples, whether it samples the node."""
+        by_rank = sorted(writers(data_dir), key=lambda path: read_header(path / "00000001.seg")[0].rank)
+        found = [samples(directory) for directory in by_rank]
         assert all(("threads", "process") in sample for one in found for sample in one)
         return [("memory.used_bytes", "") in one[-1] for one in found if one]
 
