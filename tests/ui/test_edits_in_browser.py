@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from runstream_deploy.cli.connection import open_client
 from ui.ui_pages import Visit
 
 if TYPE_CHECKING:
@@ -32,6 +35,8 @@ for number in range(3):
         run.log_artifact("model.txt", name="copy", type="model")
 """
 
+_THERE = "SELECT (SELECT count() FROM v_runs WHERE state = 'finished'), (SELECT count() FROM v_artifacts)"
+
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
@@ -46,12 +51,22 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         assert up.stdout is not None
         assert json.loads(up.stdout.readline())["ui_url"], (folder / "up.log").read_text()
         subprocess.run([sys.executable, "-c", _RUNS], env=env, cwd=folder, check=True, timeout=120)
+        wait_for_all(env)
         yield folder
     finally:
         up.terminate()
         up.wait(60)
         if up.stdout is not None:
             up.stdout.close()
+
+
+def wait_for_all(env: dict[str, str]) -> None:
+    """Returns once the runs have ended and their artifacts are listed."""
+    deadline = time.monotonic() + 60
+    with contextlib.closing(open_client(env)) as client:
+        while client.query(_THERE).result_rows != [(3, 6)]:
+            assert time.monotonic() < deadline, "the runs are not there within 60 s"
+            time.sleep(0.2)
 
 
 @pytest.fixture
