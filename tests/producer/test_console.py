@@ -183,6 +183,9 @@ def test_nobody_reads_any_more_reaches_who_writes(programs: Programs, data_dir: 
     """As in `python train.py | head -1`."""
     process = programs.start(
         """
+        import signal
+        # A library in the process of the tests may have blocked it, and a mask is inherited.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGPIPE])
         runstream.init()
         child = subprocess.Popen(["yes"])
         print("first", flush=True)

@@ -87,6 +87,7 @@ def test_a_run_is_renamed_deleted_and_restored(visit: Visit) -> None:
     page.get_by_text("mlp-0 changed").wait_for()
     page.get_by_role("button", name="Undo").click()
     page.locator("h1", has_text=re.compile("^mlp-0$")).wait_for()
+    visit.settled()
     page.get_by_role("button", name="More", exact=True).click()
     page.get_by_text("Delete…").click()
     page.get_by_role("dialog").get_by_text("mlp-0").wait_for()
