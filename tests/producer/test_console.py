@@ -167,7 +167,7 @@ def test_a_child_that_outlives_the_run_still_prints(programs: Programs, data_dir
         """
         run = runstream.init()
         subprocess.Popen(["sh", "-c", "echo early; while [ ! -e go ]; do sleep 0.05; done; echo late"])
-        sys.stdout.write("done\n")  # in one piece, also where nothing is buffered
+        sys.stdout.write("done\\n")  # in one piece, also where nothing is buffered
         sys.stdout.flush()
         run.finish()
         """,
