@@ -75,6 +75,7 @@ def test_a_run_has_samples_of_its_machine_and_of_its_process_with_children(progr
 def test_a_run_of_an_instant_has_a_sample_too(programs: Programs, data_dir: Path) -> None:
     assert programs.run("runstream.init()", env={**SAMPLED, "RUNSTREAM_SYSTEM_INTERVAL_S": "60"}).returncode == 0
     (directory,) = writers(data_dir)
+    wait_until(lambda: samples(directory), "there is no sample")
     wait_until(lambda: not companions(directory), "it is still there")
     assert len(samples(directory)) == 1
 

@@ -173,7 +173,7 @@ def test_the_history_says_who_changed_what(opened: Pages) -> None:
 def test_a_run_has_a_history_of_its_own(opened: Pages, world: tuple[str, Filled, Path]) -> None:
     app = opened.open("run", project="digits", run=world[1].run_ids[3], tab="History")
     assert not app.exception
-    assert [row[2:] for row in _rows(app, "changes-run")] == [["set name", "renamed by ada"]]
+    assert [row[3:] for row in _rows(app, "changes-run")] == [["run", "set name", "renamed by ada"]]
 
 
 def test_a_deleted_run_is_in_the_trash_with_who_deleted_it(opened: Pages, world: tuple[str, Filled, Path]) -> None:
