@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from producer.companions import Programs, companions, halves, programs_in, recorded, wait_until, writers
 
@@ -24,6 +26,38 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="th
 @pytest.fixture
 def programs(tmp_path: Path) -> Iterator[Programs]:
     yield from programs_in(tmp_path)
+
+
+PIECES = st.lists(
+    st.tuples(st.sampled_from([1, 2]), st.booleans(), st.binary(min_size=1, max_size=300), st.integers(1, 400)),
+    max_size=12,
+)
+"""Each written to a stream, by the process or by a child of it, so many times over."""
+
+
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(pieces=PIECES)
+def test_any_bytes_arrive_and_are_recorded_as_they_were_written(
+    programs: Programs, data_dir: Path, pieces: list[tuple[int, bool, bytes, int]]
+) -> None:
+    before = set(writers(data_dir))
+    done = programs.run(
+        f"""
+        runstream.init(settings={{"quiet": True}})
+        for stream, by_child, data, times in {pieces!r}:
+            if by_child:
+                subprocess.run([sys.executable, "-c", f"import os; os.write({{stream}}, {{data!r}} * {{times}})"])
+            else:
+                os.write(stream, data * times)
+        """
+    )
+    assert done.returncode == 0
+    (directory,) = set(writers(data_dir)) - before
+    written = {1: b"", 2: b""}
+    for stream, _, data, times in pieces:
+        written[stream] += data * times
+    assert (done.stdout, done.stderr) == (written[1], written[2])
+    assert recorded(directory).streams == {stream: data for stream, data in written.items() if data}
 
 
 def test_output_of_a_process_and_its_children_arrives_unchanged_and_is_recorded(
