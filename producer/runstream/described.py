@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from runstream import endings
-from runstream.artifacts import Artifact, LoggedArtifact, of_path
+from runstream.artifacts import GOALS, Artifact, LoggedArtifact, of_path
 from runstream.errors import RunstreamError
 from runstream.identity import actor
 from runstream.lookup import database_url, up_state
@@ -26,7 +26,6 @@ from runstream.values import MAX_TEXT_BYTES, cut
 from runstream.versions import ArtifactVersion, UsedArtifact
 
 SUMMARIES = ("min", "max", "last", "first", "mean", "best", "none")
-GOALS = {"": "", "min": "minimize", "max": "maximize", "minimize": "minimize", "maximize": "maximize"}
 PARAMS_PER_EVENT_BYTES = 256 * 1024
 USE_LOOKUP_S = 2.0
 
@@ -175,7 +174,7 @@ class DescribedRun(ValueRecorder):
         parts = [part.strip() for text in wanted for part in str(text).split(",")]
         for part in [part for part in parts if part not in SUMMARIES]:
             warn(f"define_metric({pattern!r}): summary {part!r} is left out; it is one of {', '.join(SUMMARIES)}")
-        if (goal or "") not in GOALS:
+        if goal and goal not in GOALS:
             warn(f"define_metric({pattern!r}): goal {goal!r} is left out; it is minimize or maximize")
         self._emit(
             {

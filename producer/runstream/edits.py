@@ -18,16 +18,14 @@ from typing import Any, NamedTuple
 from runstream import labels
 from runstream.delivery import Part, wait_for
 from runstream.errors import EditNotWritten, EditRefused, SettingsError
+from runstream.identity import NO_RUN, new_writer_id
 from runstream.identity import actor as this_user
-from runstream.identity import new_writer_id
 from runstream.launch import ensure_agent
 from runstream.settings import Settings
 from runstream.spool import delete_spool, writer_dir
 from runstream.spool_tracking import mark_editor, track
 from runstream.spool_writer import SpoolWriter
 
-NO_RUN = uuid.UUID(int=0)
-"""The run id of what belongs to no run."""
 SEGMENT_BYTES = 1 << 14
 SEGMENT_MAX_BYTES = 16 << 20
 FORGET_ABOVE = 256

@@ -11,6 +11,8 @@ from pathlib import Path
 NAMESPACE = uuid.UUID("1afb2889-17e8-5fd9-97fe-246bc198063e")
 """uuid5(NAMESPACE_URL, "https://runstream.dev/run"), written out: computing it loads OpenSSL."""
 NO_BOOT = bytes(16)
+NO_RUN = uuid.UUID(int=0)
+"""The run id of what belongs to no run."""
 
 
 def new_run_id() -> uuid.UUID:

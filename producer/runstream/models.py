@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runstream.errors import ModelNotFound
+from runstream.identity import NO_RUN
 from runstream.lookup import ask, database_url
 from runstream.settings import Settings
 from runstream.versions import ArtifactVersion
@@ -45,7 +46,7 @@ FROM model_events FINAL
 WHERE project = {project:String} AND model = {model:String}
 ORDER BY ts_us, writer, action
 """
-NIL = "00000000-0000-0000-0000-000000000000"
+NIL = str(NO_RUN)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -24,7 +24,6 @@ MAX_MANIFEST_BYTES = 7 << 20
 INLINE_BYTES = 256 * 1024
 _ENTRY_BYTES = 120
 """Of a file in that list, besides path and address."""
-POLICIES = ("copy", "link")
 
 
 class Source(NamedTuple):

@@ -9,11 +9,13 @@ from typing import Any
 
 from runstream import events
 from runstream_ingest import stretches
+from runstream_ingest.control import rows_of
 from runstream_ingest.coverage import Writer
 from runstream_ingest.dead_letters import DeadLetter
 from runstream_ingest.ledger import Mark, Probe
 from runstream_ingest.native import Block
 from runstream_ingest.records import Carried, Range, Ranges, Record, Source
+from runstream_ingest.tables import TABLES
 
 RUN = "01932e8c-8f2a-7aaa-8bbb-0123456789ab"
 NOW_US = 1_790_000_000_000_000
@@ -89,6 +91,12 @@ def control(kind: str, /, **fields: Any) -> bytes:
         "actor": "ada@lab",
     }
     return events.encode(kind, {**header, **fields})
+
+
+def rows_by_name(kind: str, /, **fields: Any) -> list[tuple[str, dict[str, Any]]]:
+    """Table and row by column name, in order, of what a control event writes."""
+    found = rows_of(*events.decode(control(kind, **fields)))
+    return [(table, dict(zip((name for name, _ in TABLES[table]), row, strict=True))) for table, row in found]
 
 
 def record(value: bytes | None, offset: int = 0, *, topic: str = TOPIC, partition: int = 0) -> Record:

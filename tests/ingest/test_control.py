@@ -4,21 +4,16 @@ import math
 from typing import Any
 
 import pytest
-from ingest_samples import NOW_US, RUN, control, uuid_number
+from ingest_samples import NOW_US, RUN, uuid_number
+from ingest_samples import rows_by_name as rows
 
 from runstream import events
-from runstream_ingest.control import NOT_ENDED, rows_of
+from runstream_ingest.control import NOT_ENDED
 from runstream_ingest.errors import MessageUnusable
 from runstream_ingest.tables import TABLES
 from runstream_ingest.versions import version
 
 VER = version(0, NOW_US, 77)
-
-
-def rows(kind: str, /, **fields: Any) -> list[tuple[str, dict[str, Any]]]:
-    """Table and row by column name, in order."""
-    found = rows_of(*events.decode(control(kind, **fields)))
-    return [(table, dict(zip((name for name, _ in TABLES[table]), row, strict=True))) for table, row in found]
 
 
 def test_every_control_event_has_rows() -> None:

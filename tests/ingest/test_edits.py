@@ -3,19 +3,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ingest_samples import NOW_US, control
+from ingest_samples import NOW_US
+from ingest_samples import rows_by_name as rows
 
-from runstream import events
-from runstream_ingest.control import rows_of
 from runstream_ingest.errors import MessageUnusable
-from runstream_ingest.tables import TABLES
 from runstream_ingest.versions import version
-
-
-def rows(kind: str, /, **fields: Any) -> list[tuple[str, dict[str, Any]]]:
-    """Table and row by column name, in order."""
-    found = rows_of(*events.decode(control(kind, **fields)))
-    return [(table, dict(zip((name for name, _ in TABLES[table]), row, strict=True))) for table, row in found]
 
 
 def test_the_last_edit_in_time_wins_over_a_later_attempt() -> None:

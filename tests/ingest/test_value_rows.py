@@ -4,12 +4,9 @@ import math
 from typing import Any
 
 import pytest
-from ingest_samples import NOW_US, control
+from ingest_samples import NOW_US, rows_by_name
 
-from runstream import events
-from runstream_ingest.control import rows_of
 from runstream_ingest.errors import MessageUnusable
-from runstream_ingest.tables import TABLES
 from runstream_ingest.versions import version
 
 SHA = "ab" * 32
@@ -21,9 +18,9 @@ SAMPLES = {"node": "n", "metrics": ["cpu.percent", "gpu.power_w"], "devices": ["
 
 def rows(kind: str, /, **fields: Any) -> list[dict[str, Any]]:
     """Rows of one table by column name, in order."""
-    found = rows_of(*events.decode(control(kind, **fields)))
+    found = rows_by_name(kind, **fields)
     assert len({table for table, _ in found}) <= 1
-    return [dict(zip((name for name, _ in TABLES[table]), row, strict=True)) for table, row in found]
+    return [row for _, row in found]
 
 
 def test_values_of_a_series_keep_their_place_and_content() -> None:

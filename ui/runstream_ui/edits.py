@@ -15,13 +15,13 @@ import streamlit as st
 
 from runstream.edits import ArtifactEdit, Edited, Editor, ModelEdit
 from runstream.errors import RunstreamError
+from runstream.identity import NO_RUN, lock_is_held
 from runstream.identity import actor as this_user
-from runstream.identity import lock_is_held
 from runstream_ui import context
 from runstream_ui.errors import Nameless, ReadOnly, UiError
 
 WAIT_S = 4.0
-NIL = "00000000-0000-0000-0000-000000000000"
+NIL = str(NO_RUN)
 _NOTE = "edit-note"
 
 Attributes = Mapping[str, str | bool | None]

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from runstream.objects import object_key
 from runstream_storage.execution import moment
 from runstream_storage.queries.json_objects import json_object
-from runstream_storage.queries.shown import LOWEST, Shown, any_rank
-from runstream_storage.queries.visible import HIGHEST
+from runstream_storage.queries.shown import Shown, any_rank, window_up_to
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -51,7 +51,7 @@ class MediaItem:
 
     @property
     def key(self) -> str:
-        return f"sha256/{self.sha256[:2]}/{self.sha256}"
+        return object_key(self.sha256)
 
 
 def media_names(
@@ -96,10 +96,8 @@ def media(
 
     `step` None: the newest. With `exact`, a run without media at that very step shows none. Empty `names`: all.
     """
-    high = HIGHEST if step is None else step
-    low = high if exact and step is not None else LOWEST
     shown = Shown(client, project, run_ids, "media", include_deleted=include_deleted)
-    found = shown.ask("media", names=names, window=(low, high), rank=any_rank(rank), limit=limit)
+    found = shown.ask("media", names=names, window=window_up_to(step, exact=exact), rank=any_rank(rank), limit=limit)
     return [
         MediaItem(
             run_id=run_id,

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
+from runstream import identity
 from runstream_storage.execution import moment, rows
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-NO_RUN = "00000000-0000-0000-0000-000000000000"
+NO_RUN = str(identity.NO_RUN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from runstream.objects import object_key
+
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
@@ -244,7 +246,7 @@ class ArtifactFile:
 
     @property
     def key(self) -> str:
-        return f"sha256/{self.sha256[:2]}/{self.sha256}"
+        return object_key(self.sha256)
 
 
 @dataclass(frozen=True, slots=True)

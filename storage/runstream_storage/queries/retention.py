@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
+from runstream.objects import object_key
 from runstream_storage.execution import moment, rows, statement, translate
 from runstream_storage.queries.console import microseconds
 
@@ -31,7 +32,7 @@ class NamedObject:
 
     @property
     def key(self) -> str:
-        return f"sha256/{self.sha256[:2]}/{self.sha256}"
+        return object_key(self.sha256)
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,12 @@ class Shown:
         return {name: known.get(name, []) for name in names}
 
 
+def window_up_to(step: int | None, *, exact: bool) -> tuple[int, int]:
+    """First and last step among which the value at `step` (None: the newest) is looked for; with `exact`, only it."""
+    high = HIGHEST if step is None else step
+    return (high if exact and step is not None else LOWEST, high)
+
+
 def any_rank(rank: int | None) -> int:
     """`rank` as the questions have it: -1 for all."""
     return -1 if rank is None else rank

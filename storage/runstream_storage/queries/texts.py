@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from runstream_storage.execution import moment
-from runstream_storage.queries.shown import LOWEST, SeriesName, Shown, any_rank
+from runstream_storage.queries.shown import LOWEST, SeriesName, Shown, any_rank, window_up_to
 from runstream_storage.queries.visible import HIGHEST
 
 if TYPE_CHECKING:
@@ -64,10 +64,8 @@ def texts(
 
     With `exact`, a run without a text at that very step shows none. Empty `names`: all.
     """
-    high = HIGHEST if step is None else step
-    low = high if exact and step is not None else LOWEST
     shown = Shown(client, project, run_ids, "text_series", include_deleted=include_deleted)
-    found = shown.ask("texts", names=names, window=(low, high), rank=any_rank(rank), limit=limit)
+    found = shown.ask("texts", names=names, window=window_up_to(step, exact=exact), rank=any_rank(rank), limit=limit)
     return [_text(row) for row in found]
 
 
