@@ -49,14 +49,14 @@ def dataset_logged(h: Header, e: Mapping[str, Any]) -> Iterator[TableRow]:
 
 def console_lines(h: Header, e: Mapping[str, Any]) -> Iterator[TableRow]:
     texts, first = e["texts"], not_negative(e["first_line"], "first_line")
-    columns = (texts, e["times_us"], e["changed_us"], e["streams"])
+    columns = (texts, e["times_us"], e["changed_us"], e["streams"], e["styles"] or [""] * len(texts))
     if len({len(column) for column in columns}) > 1:
         raise MessageUnusable("invalid", f"the columns of lines have lengths {[len(column) for column in columns]}")
-    for line, (text, time_us, changed_us, stream) in enumerate(zip(*columns, strict=True), first):
+    for line, (text, time_us, changed_us, stream, styles) in enumerate(zip(*columns, strict=True), first):
         if stream not in STREAMS:
             raise MessageUnusable("invalid", f"a line's stream is {stream}; it is 1 (stdout) or 2 (stderr)")
         ver = version(h.attempt, changed_us, h.writer)
-        yield "console", (h.project, h.run, h.rank, h.writer, line, time_us, stream, text, h.attempt, ver)
+        yield "console", (h.project, h.run, h.rank, h.writer, line, time_us, stream, text, styles, h.attempt, ver)
 
 
 def system_frame(h: Header, e: Mapping[str, Any]) -> Iterator[TableRow]:

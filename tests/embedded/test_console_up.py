@@ -23,7 +23,7 @@ subprocess.run(["sh", "-c", "echo child"])
 for i in range(1, 6):
     sys.stderr.write(f"\\r{i}/5"); sys.stderr.flush()
 sys.stderr.write("\\n")
-print("token hf_" + "a" * 34)
+print("\\x1b[1mtoken\\x1b[0m hf_\\x1b[31m" + "a" * 34 + "\\x1b[0m")
 run.finish()
 print("not of the run")
 """
@@ -61,7 +61,7 @@ def test_console_and_samples_of_a_run_are_in_the_views(sql: str, tmp_path: Path)
         "RUNSTREAM_DIR": str(tmp_path / "data"),
     }
     done = subprocess.run([sys.executable, "-c", TRAIN], env={**os.environ, **wanted}, capture_output=True, check=True)
-    assert done.stdout.endswith(b"a\nnot of the run\n")
+    assert done.stdout.endswith(b"a\x1b[0m\nnot of the run\n")
     lines = ""
     give_up_at = time.monotonic() + 90
     while lines.count("\n") < 4 or not int(ask("SELECT count() FROM v_system WHERE metric = 'memory.used_bytes'")):
@@ -69,3 +69,4 @@ def test_console_and_samples_of_a_run_are_in_the_views(sql: str, tmp_path: Path)
         lines = ask("SELECT stream, text FROM v_console ORDER BY stream, line")
         time.sleep(0.1)
     assert lines == "stderr\t5/5\nstdout\tepoch 1\nstdout\tchild\nstdout\ttoken ***\n"
+    assert ask("SELECT styles FROM console FINAL WHERE text = 'token ***'") == "0:1 5:\n"

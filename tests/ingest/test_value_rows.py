@@ -38,6 +38,9 @@ def test_a_line_that_changed_later_has_the_greater_version() -> None:
         (3, 5, 1, "a"),
         (4, 6, 2, "b"),
     ]
+    assert [row["styles"] for row in (first, second)] == ["", ""]
+    coloured = rows("ConsoleLines", **LINES, styles=["", "0:31"])
+    assert [row["styles"] for row in coloured] == ["", "0:31"]
     changed = {**LINES, "changed_us": [NOW_US, NOW_US + 1]}
     assert [row["ver"] for row in rows("ConsoleLines", **changed)] == [version(0, NOW_US + i, 77) for i in (0, 1)]
 
@@ -70,6 +73,7 @@ def test_samples_are_rows_and_what_was_not_measured_is_none() -> None:
         ("MediaLogged", {**IMAGE, "size": -1}, "size is -1"),
         ("MediaLogged", {**IMAGE, "index": -1}, "index is -1"),
         ("ConsoleLines", {**LINES, "streams": [1]}, "lengths"),
+        ("ConsoleLines", {**LINES, "styles": ["0:31"]}, "lengths"),
         ("ConsoleLines", {**LINES, "streams": [1, 0]}, "stream is 0"),
         ("ConsoleLines", {**LINES, "first_line": -1}, "first_line is -1"),
         ("SystemFrame", {**SAMPLES, "values": [1.0]}, "are no table"),

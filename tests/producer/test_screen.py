@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runstream.agent.screen import MAX_LINE, SHOW_OPEN_S, WINDOW, Screen
+from runstream.sgr import MAX_RUNS
 
 OUT, ERR = 1, 2
 Lines = dict[int, tuple[int, str]]
@@ -150,6 +151,48 @@ def test_secrets_are_masked_also_a_key_of_many_lines_and_half_a_word() -> None:
     screen.write(OUT, 0, b"token " + token[:15])
     screen.take(0.0)
     assert [text for _, text in screen.take(SHOW_OPEN_S)] == ["token "]
+
+
+@pytest.mark.parametrize(
+    ("written", "lines"),
+    [
+        (b"\x1b[1;31mred\x1b[0m plain\n", [("red plain", "0:1;31 3:")]),
+        (b"a \x1b[32mb\x1b[m\n\x1b[38;5;208mc", [("a b", "2:32"), ("c", "0:38;2;255;135;0")]),
+        (b"\x1b[33mtwo\nlines\x1b[39m.", [("two", "0:33"), ("lines.", "0:33 5:")]),
+        (b"\x1b[31m 10%\r\x1b[32m100%", [("100%", "0:32")]),
+        (b"\x1b[31mabcdef\x1b[0m\rAB\n", [("ABcdef", "2:31")]),
+        (b"\x1b[31mabcdef\x1b[4D\x1b[K\n", [("ab", "0:31")]),
+        (b"\x1b[31mabcdef\x1b[3D\x1b[1K\n", [("   def", "3:31")]),
+        (b"\x1b[31m\x1b[31mx\x1b[5m\x1b[?25hy\x1b[>4;2m", [("xy", "0:31")]),
+        (b"same\r\x1b[32msame\n", [("same", "0:32")]),
+    ],
+)
+def test_colours_are_kept_beside_the_text(written: bytes, lines: list[tuple[str, str]]) -> None:
+    for chunks in ([written], [bytes([byte]) for byte in written]):
+        screen, sent = Screen(), {}
+        for chunk in chunks:
+            screen.write(OUT, 0, chunk)
+            sent |= {line.number: (text, line.styles(text)) for line, text in screen.take(0.0)}
+            screen = Screen.from_dict(json.loads(json.dumps(screen.as_dict())))
+        sent |= {line.number: (text, line.styles(text)) for line, text in screen.take(0.0, everything=True)}
+        assert list(sent.values()) == lines
+
+
+def test_a_secret_that_colours_cut_is_masked_and_the_rest_keeps_its_colours() -> None:
+    screen = Screen()
+    screen.write(
+        OUT, 0, b"\x1b[1mtoken\x1b[0m hf_abcdef\x1b[31mghijklmnopqrst\x1b[32muvwxyz\x1b[0m123456 \x1b[34mend\n"
+    )
+    ((line, text),) = screen.take(0.0)
+    assert (text, line.styles(text)) == ("token *** end", "0:1 5: 10:34")
+
+
+def test_the_colours_of_a_line_are_bounded() -> None:
+    screen = Screen()
+    screen.write(OUT, 0, b"".join(b"\x1b[3%dm%d" % (i % 2 + 1, i % 10) for i in range(2000)) + b"\n")
+    ((line, text),) = screen.take(0.0)
+    assert len(text) == 2000
+    assert len(line.styles(text).split()) <= MAX_RUNS
 
 
 def test_a_remark_is_a_line_of_its_own() -> None:

@@ -202,6 +202,7 @@ def test_older_lines_come_while_one_scrolls_and_the_place_is_kept(visit: Visit, 
     page = visit.go(f"/run?run={run_ids[0]}&tab=Console&rank=0")
     page.get_by_text("step 2999 ").wait_for(timeout=_WAIT_MS)
     console = page.locator(".rs-console")
+    expect(console.locator(".a-green").last).to_have_text("loss", timeout=_WAIT_MS)
     first = console.locator(".line").first.get_attribute("data-id")
     # Scrolling is heard of once the lines are laid out.
     page.wait_for_function(

@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from runstream.agent.screen import Screen
 from runstream.objects import ObjectStore, object_key, open_store
 from runstream_storage.connection import connect
 
@@ -132,6 +133,9 @@ class Values:
     def console(self, run_id: str, texts: Sequence[str], *, rank: int = 0, every_us: int = 0, first: int = 0) -> None:
         """A line each, evenly over the run, `every_us` apart when given; those that begin with `!` go to stderr."""
         every = every_us or 44 * _US // max(1, len(texts))
+        screen = Screen()
+        screen.write(1, 0, "".join(f"{text.removeprefix('!')}\n" for text in texts).encode())
+        shown = [(text, line.styles(text)) for line, text in screen.take(0.0, everything=True)]
         start = self._at_us(run_id, 0)
         rows = [
             {
@@ -140,11 +144,12 @@ class Values:
                 "line": first + place,
                 "ts_us": start + (first + place) * every,
                 "stream": 2 if text.startswith("!") else 1,
-                "text": text.removeprefix("!"),
+                "text": plain,
+                "styles": styles,
                 "attempt": 0,
                 "ver": self._ver(run_id, first + place),
             }
-            for place, text in enumerate(texts)
+            for place, (text, (plain, styles)) in enumerate(zip(texts, shown, strict=True))
         ]
         self._insert("console", run_id, rows)
 

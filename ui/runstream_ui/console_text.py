@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from runstream_storage.errors import StorageError
 from runstream_storage.queries.console import ConsoleFilter, ConsoleLine, ConsolePage, console
-from runstream_ui import ansi, data
+from runstream_ui import data
 from runstream_ui.downloads import attachment
 from runstream_ui.errors import UiError
 
@@ -55,4 +55,4 @@ def _stream(project: str, run_id: str, which: ConsoleFilter, page: ConsolePage) 
 
 def _told(line: ConsoleLine, *, ranks: bool) -> str:
     rank = f"r{line.rank} " if ranks else ""
-    return f"{line.at:%Y-%m-%d %H:%M:%S.%f}Z {rank}{ansi.plain(line.text)}\n"
+    return f"{line.at:%Y-%m-%d %H:%M:%S.%f}Z {rank}{line.text}\n"

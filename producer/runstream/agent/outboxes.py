@@ -139,22 +139,23 @@ class Outboxes:
                 text = bytes(record.body[TIME.size :]).decode(errors="replace")
                 self._screen.say(min(record.argument, 2), TIME.unpack_from(record.body)[0], text)
         taken = self._screen.take(now, everything=over and not records)
-        batch: list[tuple[Line, str]] = []
+        batch: list[tuple[Line, str, str]] = []
         size = 0
         for line, text in taken:
             if batch and (line.number != batch[-1][0].number + 1 or size > MESSAGE_BYTES):
                 self._send_lines(batch)
                 batch, size = [], 0
-            batch.append((line, text))
-            size += 4 * len(text) + LINE_BYTES if not text.isascii() else len(text) + LINE_BYTES
+            batch.append((line, text, styles := line.styles(text)))
+            size += (len(text) if text.isascii() else 4 * len(text)) + len(styles) + LINE_BYTES
         if batch:
             self._send_lines(batch)
         if taken:
             self._moved = True
         return _size(records)
 
-    def _send_lines(self, batch: list[tuple[Line, str]]) -> None:
-        lines = [line for line, _ in batch]
+    def _send_lines(self, batch: list[tuple[Line, str, str]]) -> None:
+        lines = [line for line, _, _ in batch]
+        styles = [styles for _, _, styles in batch]
         self._send(
             "ConsoleLines",
             max(line.changed_us for line in lines),
@@ -163,7 +164,8 @@ class Outboxes:
                 "times_us": [line.time_us for line in lines],
                 "changed_us": [line.changed_us for line in lines],
                 "streams": [line.stream for line in lines],
-                "texts": [text for _, text in batch],
+                "texts": [text for _, text, _ in batch],
+                "styles": styles if any(styles) else [],
             },
         )
 

@@ -2,7 +2,8 @@
 
 The lines are a pure function of the records, so that reading them again after a crash numbers them the same. Progress
 bars stay one line: `\\r`, backspace, erasing and the cursor's way up over the last WINDOW lines are followed. Colours
-and all other escape sequences are left out. Bytes that are no UTF-8 and characters that nobody can see become U+FFFD.
+and emphasis are kept beside the text (`runstream.sgr`); all other escape sequences are left out. Bytes that are no
+UTF-8 and characters that nobody can see become U+FFFD.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import codecs
 import re
 from typing import Any
 
-from runstream.masking import LineMasker, mask_text
+from runstream import sgr
+from runstream.masking import MASK, LineMasker, mask_text
 
 WINDOW = 40
 """Lines that can still be gone back to."""
@@ -28,6 +30,7 @@ _PART = re.compile(
     r"|(?P<text>[^\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]+)"
 )
 _MAY_GO_ON = re.compile(r"\x1b(?:\[[0-?]{0,60}[ -/]{0,4}|[\]PX^_][^\x07\x1b]{0,4000}\x1b?|[ -/]{0,4})")
+_SGR = re.compile(r"[0-9;:]*")
 _WORD_BEING_PRINTED = re.compile(r"[\w./+=-]{8,}\Z")
 _REPLACED = "\ufffd"
 
@@ -35,16 +38,21 @@ _REPLACED = "\ufffd"
 class Line:
     """One line. `time_us`: when it began; `changed_us`: when its text last changed."""
 
-    __slots__ = ("changed_us", "dirty", "number", "open_when_sent", "sent_at", "stream", "text", "time_us")
+    __slots__ = ("changed_us", "dirty", "number", "open_when_sent", "runs", "sent_at", "stream", "text", "time_us")
 
     def __init__(self, number: int, stream: int, time_us: int) -> None:
         self.number = number
         self.stream = stream
         self.time_us = self.changed_us = time_us
         self.text = ""
+        self.runs: sgr.Runs = []
         self.dirty = True
         self.sent_at: float | None = None
         self.open_when_sent = False
+
+    def styles(self, masked: str) -> str:
+        """Its colours as `sgr.to_text` writes them, for its text as it is sent."""
+        return sgr.to_text(sgr.moved(self.runs, self.text, masked, MASK)) if self.runs else ""
 
 
 class Screen:
@@ -133,6 +141,8 @@ class Cursor:
         self._stream = stream
         self._row = 0
         self._column = 0
+        self._codes = ""
+        """SGR parameters of what is written next."""
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._begun = ""
         """An escape sequence, or a carriage return, whose rest has not come."""
@@ -203,6 +213,10 @@ class Cursor:
         count = sequence[2:-1]
         number = int(count) if count.isdecimal() and len(count) < 6 else 0
         match sequence[-1]:
+            case "m":
+                self._codes = (
+                    sgr.after(self._codes, count) if count.isascii() and _SGR.fullmatch(count) else self._codes
+                )
             case "K":
                 self._erase(number, time_us)
             case "A" | "F":
@@ -241,7 +255,10 @@ class Cursor:
             piece, text = text[: MAX_LINE - self._column], text[MAX_LINE - self._column :]
             line, end = self._line(time_us), self._column + len(piece)
             have = line.text if len(line.text) >= self._column else line.text.ljust(self._column)
-            self._replace(line, have[: self._column] + piece + have[end:], time_us)
+            runs = line.runs
+            if runs or self._codes:
+                runs = sgr.painted(runs, self._column, end, self._codes)
+            self._replace(line, have[: self._column] + piece + have[end:], runs, time_us)
             self._column = end
 
     def _erase(self, what: int, time_us: int) -> None:
@@ -249,11 +266,16 @@ class Cursor:
             return
         line = self.rows[self._row]
         before, behind = line.text[: self._column], line.text[self._column :]
-        self._replace(line, before if what == 0 else "" if what == 2 else " " * len(before) + behind, time_us)
+        if what == 1:
+            runs = sgr.painted(line.runs, 0, self._column, "") if line.runs else line.runs
+            self._replace(line, " " * len(before) + behind, runs, time_us)
+        else:
+            self._replace(line, before if what == 0 else "", line.runs, time_us)
 
-    def _replace(self, line: Line, text: str, time_us: int) -> None:
-        if text != line.text:
-            line.text = text
+    def _replace(self, line: Line, text: str, runs: sgr.Runs, time_us: int) -> None:
+        runs = sgr.clipped(runs, len(text)) if runs else runs
+        if text != line.text or runs != line.runs:
+            line.text, line.runs = text, runs
             line.changed_us = max(line.changed_us, time_us)
             self._screen.changed(line)
 
@@ -276,8 +298,12 @@ class Cursor:
     def as_dict(self) -> dict[str, Any]:
         pending, flag = self._decoder.getstate()
         return {
-            "rows": [[line.number, line.time_us, line.changed_us, line.text, line.dirty] for line in self.rows],
+            "rows": [
+                [line.number, line.time_us, line.changed_us, line.text, sgr.to_text(line.runs), line.dirty]
+                for line in self.rows
+            ],
             "at": [self._row, self._column],
+            "codes": self._codes,
             "decoder": [pending.hex(), flag],
             "begun": self._begun,
             "masked_to": self._masked_to,
@@ -285,11 +311,12 @@ class Cursor:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        for number, time_us, changed_us, text, dirty in state["rows"]:
+        for number, time_us, changed_us, text, styles, dirty in state["rows"]:
             line = Line(number, self._stream, time_us)
-            line.changed_us, line.text, line.dirty = changed_us, text, dirty
+            line.changed_us, line.text, line.runs, line.dirty = changed_us, text, sgr.from_text(styles), dirty
             self.rows.append(line)
         self._row, self._column = state["at"]
+        self._codes = state["codes"]
         pending, flag = state["decoder"]
         self._decoder.setstate((bytes.fromhex(pending), flag))
         self._begun = state["begun"]

@@ -83,6 +83,7 @@ CREATE TABLE IF NOT EXISTS console
     ts_us   Int64 COMMENT 'when the line began' CODEC(DoubleDelta, ZSTD(1)),
     stream  UInt8 COMMENT '1 stdout, 2 stderr' CODEC(ZSTD(1)),
     text    String CODEC(ZSTD(3)),
+    styles  String COMMENT 'colours: 0:1;31 5: is bold red (SGR parameters) up to the fifth character' CODEC(ZSTD(3)),
     attempt UInt16 CODEC(ZSTD(1)),
     ver     UInt64 COMMENT 'by the time of the last change of the line' CODEC(DoubleDelta, ZSTD(1)),
     INDEX times ts_us TYPE minmax GRANULARITY 1,

@@ -45,7 +45,10 @@ class ConsoleWriter:
 
 @dataclass(frozen=True, slots=True)
 class ConsoleLine:
-    """A line as it was last changed; `at` is when it began, `line` its number among those of its writer, from 0."""
+    """A line as it was last changed; `at` is when it began, `line` its number among those of its writer, from 0.
+
+    `text` is without colours; `styles` has them, as `runstream.sgr.from_text` reads.
+    """
 
     place: ConsolePlace
     at: datetime
@@ -53,6 +56,7 @@ class ConsoleLine:
     rank: int
     attempt: int
     text: str
+    styles: str = ""
 
     @property
     def writer(self) -> int:
@@ -275,7 +279,7 @@ def _bound(
 
 
 def _line(row: Sequence[Any]) -> ConsoleLine:
-    writer, line, ts_us, stream, rank, attempt, text = row
+    writer, line, ts_us, stream, rank, attempt, text, styles = row
     return ConsoleLine(
         ConsolePlace(ts_us, writer, line),
         moment(ts_us),
@@ -283,4 +287,5 @@ def _line(row: Sequence[Any]) -> ConsoleLine:
         rank,
         attempt,
         text,
+        styles,
     )

@@ -248,7 +248,7 @@ def _line_json(line: ConsoleLine, pattern: re.Pattern[str] | None) -> dict[str, 
         "n": line.line,
         "rank": line.rank,
         "err": line.stream == "stderr",
-        "html": ansi.as_html(text, ansi.found(text, pattern) if pattern else ()),
+        "html": ansi.as_html(text, line.styles, ansi.found(text, pattern) if pattern else ()),
     }
 
 
