@@ -195,6 +195,7 @@ TABLES: dict[str, Columns] = {
         ("version", n.TEXT),
         ("ts_us", n.INT64),
         ("ver", n.UINT64),
+        ("artifact_project", n.LOW_TEXT),
     ),
     "artifact_attrs": (
         ("project", n.LOW_TEXT),
@@ -272,6 +273,7 @@ TABLES: dict[str, Columns] = {
         ("ts_us", n.INT64),
         ("stream", n.UINT8),
         ("text", n.TEXT),
+        ("styles", n.TEXT),
         ("attempt", n.UINT16),
         ("ver", n.UINT64),
     ),

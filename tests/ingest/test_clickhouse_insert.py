@@ -154,7 +154,14 @@ async def test_events_fill_their_tables(client: Client, inserter: ClickHouseInse
         control("DatasetLogged", seq=12, name="digits", context="training", digest="d", kind="table", rows=1797),
         control("ModelEdited", seq=13, model="digits", action="stage", artifact="m", digest="d", value="production"),
         control(
-            "ConsoleLines", seq=-1, first_line=7, times_us=[1], changed_us=[NOW_US], streams=[2], texts=["\x1b[1mx"]
+            "ConsoleLines",
+            seq=-1,
+            first_line=7,
+            times_us=[1],
+            changed_us=[NOW_US],
+            streams=[2],
+            texts=["x"],
+            styles=["0:1"],
         ),
         control("SystemFrame", seq=-1, node="n", metrics=["a", "b"], devices=["", ""], times_us=[5], values=[nan, 0.1]),
     )
