@@ -92,6 +92,8 @@ class Assignment:
             if chunk is not None:
                 await faults.reach("polled")
                 await steps.put(chunk)
+                # Neither a full queue nor a step that has nothing to wait for gives the loop to others.
+                await asyncio.sleep(0)
             now = time.monotonic()
             if now - ticked >= TICK_S:
                 ticked = now

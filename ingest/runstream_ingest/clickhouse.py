@@ -39,7 +39,8 @@ UNAVAILABLE = frozenset(
 REFUSED = frozenset({6, 27, 53, 69, 70, 117, 128, 131, 321, 349, 407, 469})
 """Values that do not fit their column or break a constraint."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-CONNECTIONS = 4
+CONNECTIONS = 8
+"""Three tables of one batch at once, beside them what settles the batch before and what new writers are asked."""
 MAX_WAIT_S = 10.0
 MISCONFIGURED_WAIT_S = 15.0
 

@@ -16,7 +16,7 @@ class Offsets(Protocol):
     """Whether nobody tried to insert these batches before."""
 
     async def intend(self, ranges: Ranges, name: str) -> None:
-        """The batch `name` is about to be inserted, and all before it is durable. Raises CommitRefused."""
+        """The batch `name` is about to be inserted; before it at most one is not settled. Raises CommitRefused."""
 
     async def done(self, ranges: Ranges) -> None:
         """All up to the ends of `ranges` is durable."""

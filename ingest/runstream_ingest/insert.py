@@ -1,12 +1,11 @@
-"""The step that writes: one batch is inserted while the next is made."""
+"""The step that writes: one batch settles while the next is inserted and the one after it is made."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import uuid
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Protocol
 
 import structlog
@@ -20,7 +19,8 @@ from runstream_ingest.disorder import Redone
 from runstream_ingest.errors import InsertRefused, TooManyDeadLetters
 from runstream_ingest.event_rows import Row
 from runstream_ingest.frames import Frame
-from runstream_ingest.ledger import Ledger, Mark, probe_of
+from runstream_ingest.intents import IN_FLIGHT
+from runstream_ingest.ledger import Ledger, Mark, Probe, probe_of
 from runstream_ingest.metrics import Metrics
 from runstream_ingest.native import Block
 from runstream_ingest.points import blocks_of
@@ -46,12 +46,42 @@ class Inserter(Protocol):
         """
 
 
+class _Batch:
+    """One on its way: its task, and whether its rows are inserted, or its task failed before."""
+
+    def __init__(self) -> None:
+        self.inserted = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self, run: Coroutine[Any, Any, None]) -> None:
+        self._task = asyncio.create_task(run, name="insert")
+        self._task.add_done_callback(lambda _: self.inserted.set())
+
+    @property
+    def task(self) -> asyncio.Task[None]:
+        assert self._task is not None
+        return self._task
+
+    async def until_inserted(self) -> None:
+        """Raises what ended it, if that was before."""
+        await self.inserted.wait()
+        if self.task.done():
+            self.task.result()
+
+    async def until_settled(self) -> None:
+        """Raises what ended it. Who waits and is cancelled does not take it along."""
+        await asyncio.wait((self.task,))
+        self.task.result()
+
+
 class Insert:
     """Explodes a batch into columns and inserts it table by table, one batch at a time, in order.
 
-    `put` returns as soon as the insert has begun and waits for the one before it. Before the first row goes out, the
-    batch is announced; after the last, its stretches and marks are written. A batch that the database refuses is
-    halved until the messages at fault are found; they become dead letters.
+    A batch is announced while the one before it is inserted, its rows go out when those of the one before are in, and
+    its stretches and marks are written when the one before is settled. So the database always has an insert to do, and
+    of at most IN_FLIGHT batches it is not known whether they are durable. `put` returns when the insert of the batch
+    before is over. A batch that the database refuses is halved until the messages at fault are found; they become dead
+    letters.
     """
 
     def __init__(
@@ -76,49 +106,77 @@ class Insert:
         self._dead_letters = dead_letters
         self._metrics = metrics
         self._then = then
-        self._running: asyncio.Task[None] | None = None
+        self._running: deque[_Batch] = deque()
+        """The oldest first."""
 
     async def put(self, item: Carried[Decoded], /) -> None:
         blocks = _exploded_or_none(item.value.messages, item.value.redone)
-        await self._settled()
-        self._running = asyncio.create_task(self._run(item, blocks), name="insert")
+        await self._settled(IN_FLIGHT - 1)
+        before = self._running[-1] if self._running else None
+        batch = _Batch()
+        batch.begin(self._run(batch, before, item, blocks))
+        self._running.append(batch)
+        if before is not None:
+            await before.inserted.wait()
 
     async def tick(self, now: float, /) -> None:
-        if self._running is not None and not self._running.done():
-            return
-        await self._settled()
-        await self._then.tick(now)
+        while self._running and self._running[0].task.done():
+            self._running.popleft().task.result()
+        if not self._running:
+            await self._then.tick(now)
 
     async def close(self) -> None:
-        await self._settled()
+        await self._settled(0)
         await self._then.close()
 
     async def abandon(self) -> None:
-        task, self._running = self._running, None
-        if task is not None:
+        tasks = [batch.task for batch in self._running]
+        self._running.clear()
+        for task in tasks:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await task
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _settled(self) -> None:
-        task, self._running = self._running, None
-        if task is not None:
-            await task
+    async def _settled(self, but: int) -> None:
+        """Waits until all but the last `but` batches are settled. Raises what ended one of them."""
+        while len(self._running) > but:
+            await self._running[0].until_settled()
+            self._running.popleft()
 
-    async def _run(self, item: Carried[Decoded], blocks: dict[str, Block] | None) -> None:
-        messages, redone = item.value.messages, item.value.redone
-        name, probe = item.value.name(item.ranges), None
-        if messages:
-            await faults.reach("before_intent")
-            await self._offsets.intend(item.ranges, name)
-            await faults.reach("after_intent")
-            try:
-                blocks = _exploded(messages, redone) if blocks is None else blocks
-                await self._insert(blocks, name)
-                if "points" in blocks and self._with_tokens and self._offsets.is_fresh:
-                    probe = probe_of(blocks["points"])
-            except InsertRefused as error:
-                messages = await self._without_refused(messages, redone, error)
+    async def _run(
+        self, batch: _Batch, before: _Batch | None, item: Carried[Decoded], blocks: dict[str, Block] | None
+    ) -> None:
+        name = item.value.name(item.ranges)
+        await faults.reach("before_intent")
+        await self._offsets.intend(item.ranges, name)
+        await faults.reach("after_intent")
+        if before is not None:
+            await before.until_inserted()
+        messages, probe = await self._insert_all(item.value, blocks, name)
+        blocks = None  # their memory is the next batch's
+        batch.inserted.set()
+        if before is not None:
+            await before.until_settled()
+        await self._settle(item, messages, probe, name)
+        runs, flagged = runs_of(messages)
+        self._came(runs, flagged | {origin.run for origin, _ in item.value.redone})
+        await self._then.put(item)
+
+    async def _insert_all(
+        self, decoded: Decoded, blocks: dict[str, Block] | None, name: str
+    ) -> tuple[Sequence[Message], Probe | None]:
+        """Inserts the rows; the messages whose rows are durable, and a point that must be found then."""
+        try:
+            blocks = _exploded(decoded.messages, decoded.redone) if blocks is None else blocks
+            await self._insert(blocks, name)
+        except InsertRefused as error:
+            return await self._without_refused(decoded.messages, decoded.redone, error), None
+        probed = "points" in blocks and self._with_tokens and self._offsets.is_fresh
+        return decoded.messages, probe_of(blocks["points"]) if probed else None
+
+    async def _settle(
+        self, item: Carried[Decoded], messages: Sequence[Message], probe: Probe | None, name: str
+    ) -> None:
+        """Writes the stretches and marks of what was inserted."""
         marks = [
             Mark(source, generation, *one)
             for source, one in item.ranges.items()
@@ -126,14 +184,10 @@ class Insert:
         ]
         coverage = self._coverage.durable(messages)
         if not await self._ledger.settle(coverage, marks, probe):
-            assert blocks is not None
-            await self._insert_anew(item, blocks, name)
+            await self._insert_anew(item, name)
             await self._ledger.settle(coverage, marks)
-        runs, flagged = runs_of(messages)
-        self._came(runs, flagged | {origin.run for origin, _ in redone})
-        await self._then.put(item)
 
-    async def _insert_anew(self, item: Carried[Decoded], blocks: dict[str, Block], name: str) -> None:
+    async def _insert_anew(self, item: Carried[Decoded], name: str) -> None:
         """The server took `name` for one that it remembers of other rows, and dropped these without a word.
 
         That this is so, and not the work of one who recovered the batch while this process slept, is known when the
@@ -142,7 +196,7 @@ class Insert:
         await self._offsets.intend(item.ranges, name)
         self._metrics.token_reuses.inc()
         log.error("an insert met a token that is remembered for other rows; it is inserted again", token=name)
-        await self._insert(blocks, f"{name}:{uuid.uuid4().hex}")
+        await self._insert(_exploded(item.value.messages, item.value.redone), f"{name}:{uuid.uuid4().hex}")
 
     async def _insert(self, blocks: dict[str, Block], name: str) -> None:
         inserts = (self._insert_one(table, block, f"{name}:{table}") for table, block in blocks.items())

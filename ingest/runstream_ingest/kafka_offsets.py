@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Mapping
 
 from runstream_ingest import faults, intents
 from runstream_ingest.errors import CommitRefused
+from runstream_ingest.intents import Intent
 from runstream_ingest.records import Ranges, Source
 
 Places = Mapping[Source, tuple[int, str]]
@@ -18,8 +20,9 @@ IDLE_S = 0.3
 class KafkaOffsets:
     """The offsets of one assignment. `commit` raises CommitRefused once the partitions have other owners.
 
-    The commit that announces a batch also moves the offsets of the batches before, so there is one commit a batch.
-    `durable` is called for what became durable. `generations` of the topics, for the marks; None: no marks are kept.
+    The commit that announces a batch also moves the offsets of the batches that were settled before, so there is one
+    commit a batch. A partition's offset stays at the start of its oldest batch that is not settled. `durable` is called
+    for what became durable. `generations` of the topics, for the marks; None: no marks are kept.
     """
 
     is_fresh = True
@@ -36,7 +39,10 @@ class KafkaOffsets:
         self._durable = durable
         self._generations = generations or {}
         self._with_intents = with_intents
-        self._pending: dict[Source, int] = {}
+        self._announced: list[Intent] = []
+        self._order = itertools.count()
+        self._ends: dict[Source, int] = {}
+        """Settled, and not yet committed."""
         self._since: float | None = None
         self._lock = asyncio.Lock()
         self.ended = False
@@ -45,18 +51,19 @@ class KafkaOffsets:
         """See `Offsets.intend`."""
         if not self._with_intents:
             return
-        metadata = intents.intent_of(name, ranges).encode()
         # One commit after the other: a late one of earlier ends would wipe the intent out.
         async with self._lock:
-            ends = {source: (end, "") for source, end in self._pending.items()}
-            await self._send({**ends, **{source: (one.start, metadata) for source, one in ranges.items()}})
-            self._pending.clear()
+            if all(intent.name != name for intent in self._announced):
+                self._announced.append(intents.intent_of(name, ranges, next(self._order)))
+            await self._tell(set(ranges))
 
     async def done(self, ranges: Ranges) -> None:
         """See `Offsets.done`."""
         if self.ended:
             return
-        self._pending.update({source: one.end for source, one in ranges.items()})
+        settled = {source: (one.start, one.end) for source, one in ranges.items()}
+        self._announced = [intent for intent in self._announced if intent.ranges != settled]
+        self._ends.update({source: one.end for source, one in ranges.items()})
         self._since = None
         self._durable(ranges)
         if not self._with_intents:
@@ -64,30 +71,35 @@ class KafkaOffsets:
 
     async def settle(self, now: float | None = None) -> None:
         """See `Offsets.settle`."""
-        if not self._pending:
+        if not self._ends:
             return
         if now is not None:
             self._since = now if self._since is None else self._since
             if now - self._since < IDLE_S:
                 return
         async with self._lock:
-            ends = dict(self._pending)
-            if not ends:
+            if not self._ends:
                 return
-            await self._send({source: (end, "") for source, end in ends.items()})
-            for source, end in ends.items():
-                if self._pending.get(source) == end:
-                    del self._pending[source]
+            await self._tell(set())
         await faults.reach("after_commit")
+
+    async def _tell(self, sources: set[Source]) -> None:
+        """Commits where `sources` and those with settled ends stand."""
+        ends = dict(self._ends)
+        places: dict[Source, tuple[int, str]] = {}
+        for source in sources | set(ends):
+            announced = [intent for intent in self._announced if source in intent.ranges]
+            offset = announced[0].ranges[source][0] if announced else ends[source]
+            places[source] = offset, intents.encode(announced)
+        if self.ended:
+            raise CommitRefused(RuntimeError("this assignment has ended"))
+        await self._commit(places)
+        # What was settled meanwhile waits for the next commit.
+        self._ends = {source: end for source, end in self._ends.items() if ends.get(source) != end}
 
     def generation(self, source: Source) -> int | None:
         """See `Offsets.generation`."""
         return self._generations.get(source)
-
-    async def _send(self, places: Places) -> None:
-        if self.ended:
-            raise CommitRefused(RuntimeError("this assignment has ended"))
-        await self._commit(places)
 
 
 class RecoveredOffsets:

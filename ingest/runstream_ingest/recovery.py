@@ -28,7 +28,7 @@ Build = Callable[[Offsets], Steps]
 @dataclass(frozen=True, slots=True)
 class Committed:
     offset: int
-    intent: Intent | None
+    intents: list[Intent]
 
 
 @dataclass(slots=True)
@@ -67,9 +67,10 @@ class Recovery:
     async def begin(self, sources: Collection[Source]) -> Beginning:
         """Does interrupted batches of `sources` again. Raises KafkaError when the brokers do not answer."""
         committed = await committed_of(self._options, self._group, sources)
-        found = [one.intent for one in committed.values() if one.intent] if self._with_intents else []
-        interrupted = await self._possible(list({intent.name: intent for intent in found}.values()), sources)
-        asked = set(sources).union(*(intent.ranges for intent in interrupted))
+        found = [intent for one in committed.values() for intent in one.intents] if self._with_intents else []
+        interrupted = sorted({intent.name: intent for intent in found}.values(), key=lambda intent: intent.order)
+        gone = await self._gone(interrupted, sources)
+        asked = set(sources).union(*(intent.ranges for intent in interrupted)) - gone
         places = await self._ledger.marks(asked) if self._with_marks else {}
         async with topic_reader(self._options, {s.topic for s in sources}, fetch_bytes=1) as reader:
             bounds = await reader.bounds(asked)
@@ -89,20 +90,25 @@ class Recovery:
                 "the database lost rows: reading again from its marks",
                 partitions={f"{s.topic}-{s.partition}": beginning.positions[s] for s in sorted(lost)},
             )
+        reached = {source: place.end for source, place in places.items()} | beginning.marked
+        left_out = lost | anew | gone
         for intent in interrupted:
-            if not (lost | anew) & set(intent.ranges):
-                await self._recover(intent, beginning, bounds, places)
+            if left_out.isdisjoint(intent.ranges):
+                await self._recover(intent, beginning, bounds, places, reached)
+            else:
+                # Read as any other messages; so is what was announced behind it in the same partitions.
+                left_out |= set(intent.ranges)
         return beginning
 
-    async def _possible(self, found: Sequence[Intent], sources: Collection[Source]) -> list[Intent]:
-        """Those of which all partitions are still there; the others' messages are read as any."""
+    async def _gone(self, found: Sequence[Intent], sources: Collection[Source]) -> set[Source]:
+        """The partitions of interrupted batches that are not there any more."""
         foreign = {source for intent in found for source in intent.ranges} - set(sources)
         gone = foreign - await existing(self._options, {source.topic for source in foreign}) if foreign else foreign
         if gone:
             log.error(
                 "an interrupted batch had partitions that are not there any more", partitions=sorted(map(str, gone))
             )
-        return [intent for intent in found if not gone & set(intent.ranges)]
+        return gone
 
     def _place(
         self,
@@ -163,14 +169,16 @@ class Recovery:
         beginning: Beginning,
         bounds: Mapping[Source, tuple[int, int]],
         places: Mapping[Source, Place],
+        reached: dict[Source, int],
     ) -> None:
+        """`reached`: where the marks stand; moves on."""
         await faults.reach("recovering")
         there = {s: (max(a, bounds[s][0]), min(b, bounds[s][1])) for s, (a, b) in intent.ranges.items()}
         if there != intent.ranges:
             log.error("Kafka does not have all of an interrupted batch any more", batch=intent.name)
         marked = {source: place.generation for source, place in places.items()} if self._with_marks else {}
         marked |= {s: beginning.generations[s] for s in intent.ranges if s in beginning.marked}
-        generations = {s: g for s, g in marked.items() if _reaches(s, intent, places, beginning)}
+        generations = {s: g for s, g in marked.items() if s in there and reached.get(s, -1) >= intent.ranges[s][0]}
         steps = self._build(RecoveredOffsets(generations))
         try:
             async with topic_reader(self._options, {s.topic for s in there}, fetch_bytes=FETCH_BYTES) as reader:
@@ -181,20 +189,14 @@ class Recovery:
         finally:
             await steps.abandon()
         self._metrics.recoveries.inc()
+        for source in generations:
+            reached[source] = max(reached[source], intent.ranges[source][1])
         for source, (_, end) in intent.ranges.items():
-            if source in beginning.positions:
+            if end > beginning.positions.get(source, end):
                 beginning.positions[source] = beginning.recovered[source] = end
                 beginning.marked[source] = max(beginning.marked.get(source, 0), end)
         log.info("an interrupted batch is done", batch=intent.name, partitions=len(intent.ranges))
         await faults.reach("recovered")
-
-
-def _reaches(source: Source, intent: Intent, places: Mapping[Source, Place], beginning: Beginning) -> bool:
-    """Whether the mark of `source` is not behind the start of the intent."""
-    if source not in intent.ranges:
-        return False
-    place = places.get(source)
-    return max(place.end if place else -1, beginning.marked.get(source, -1)) >= intent.ranges[source][0]
 
 
 async def committed_of(options: KafkaOptions, group: str, sources: Collection[Source]) -> dict[Source, Committed]:

@@ -116,16 +116,25 @@ def test_offsets_reset_to_the_earliest_on_a_filled_database_change_nothing(
     assert found.duplicates == 0
 
 
-def test_an_interrupted_batch_that_held_replays_is_done_again_without_them(filled: Rig, database: str) -> None:
+def test_an_interrupted_batch_that_held_replays_is_done_again_without_them(
+    kafka: Any, database: str, tmp_path: Path
+) -> None:
     without_merges(database)
-    killed_at(filled, database, "mixed", "before_commit")  # a first part is durable
-    look = filled.group("mixed")
-    filled.until("the dead member is gone", look.is_empty)
-    look.to_earliest(forget=False)
-    large = {"batch_rows": 1_000_000, "batch_age_s": 1}
-    killed_at(filled, database, "mixed", "before_insert.points", **large)
-    filled.drain(database, "mixed", **large)
-    found = filled.look(database, "mixed")
+    with rigged(kafka.bootstrap, tmp_path) as rig:
+        rig.start()
+        look = rig.group("mixed")
+        first = rig.worker(database, "mixed")
+        rig.until("a first part is durable", lambda: sum(look.committed().values()) > 0, first)
+        first.end()
+        enough = rig.rows + 300
+        rig.until("more calls of log()", lambda: rig.rows >= enough)
+        rig.finish()
+        rig.until("the member is gone", look.is_empty)
+        look.to_earliest(forget=False)
+        large = {"batch_rows": 1_000_000, "batch_age_s": 1}
+        killed_at(rig, database, "mixed", "before_insert.points", **large)
+        rig.drain(database, "mixed", **large)
+        found = rig.look(database, "mixed")
     assert found.broken == []
     assert found.duplicates == 0
 

@@ -127,6 +127,7 @@ class Tables:
         self.is_lost = False
         self.blocks: list[tuple[str, Block, str]] = []
         self.hold: asyncio.Event | None = None
+        self.hold_settling: asyncio.Event | None = None
         self.refuse: Any = None
 
     async def insert(self, table: str, block: Block, token: str) -> None:
@@ -144,6 +145,8 @@ class Tables:
         return {writer: self.highest[writer] for writer in writers if writer in self.highest}
 
     async def settle(self, coverage: Block, marks: Sequence[Mark], probe: Probe | None = None) -> bool:
+        if self.hold_settling is not None:
+            await self.hold_settling.wait()
         if probe and self.is_lost:
             return False
         if coverage.rows:

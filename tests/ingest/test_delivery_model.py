@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -138,12 +137,9 @@ class World:
         return build(cut, self.database, self.database, offsets, Letters())
 
     async def _recover(self, sources: Sequence[Source], owner: int) -> None:
-        for source in sources:
-            _, metadata = self.broker.committed.get(source, (0, ""))
-            intent = intents.decode(metadata)
-            if intent is None:
-                continue
-            assert json.loads(metadata)["id"] == intent.name
+        metadata = [self.broker.committed.get(source, (0, ""))[1] for source in sources]
+        found = {intent.name: intent for one in metadata for intent in intents.decode(one)}
+        for intent in sorted(found.values(), key=lambda intent: intent.order):
             steps = self._steps(RecoveredOffsets({}), 1)
             try:
                 for where, (start, end) in intent.ranges.items():
@@ -151,8 +147,13 @@ class World:
                 await steps.close()
             finally:
                 await steps.abandon()
-            ends = {s: (end, "") for s, (_, end) in intent.ranges.items() if s in sources}
-            await self.broker.commit(owner)(ends)
+        ends: dict[Source, int] = {}
+        for intent in found.values():
+            for source, (_, end) in intent.ranges.items():
+                if source in sources:
+                    ends[source] = max(end, ends.get(source, 0))
+        if ends:
+            await self.broker.commit(owner)({source: (end, "") for source, end in ends.items()})
 
     async def _read(self, steps: Steps, sources: Sequence[Source], cuts: Sequence[int]) -> None:
         try:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -97,6 +98,49 @@ async def test_the_second_batch_waits_for_the_first() -> None:
     assert [table for table, _, _ in fixture.tables.blocks].count("points") == 2
 
 
+async def test_a_batch_is_announced_while_the_one_before_is_inserted_and_inserted_while_that_settles() -> None:
+    fixture = Fixture()
+    tables = fixture.tables
+    tables.hold, tables.hold_settling = asyncio.Event(), asyncio.Event()
+    await fixture.step.put(decoded(frame()))
+    second = asyncio.create_task(fixture.step.put(decoded(frame(first_seq=3), start=1)))
+    await until(lambda: len(fixture.commits.intents) == 2)
+    assert not tables.blocks
+    tables.hold.set()
+    await second
+    await until(lambda: tables.rows("points") == 12)
+    assert not fixture.commits.ranges
+    third = asyncio.create_task(fixture.step.put(decoded(frame(first_seq=6), start=2)))
+    await asyncio.sleep(0.01)
+    assert len(fixture.commits.intents) == 2, "a third one is announced only when the first is settled"
+    tables.hold_settling.set()
+    await third
+    await fixture.step.close()
+    assert fixture.commits.ends == {Source("t.metrics", 0): 3}
+    assert [len(one) for one in fixture.commits.ranges] == [1, 1, 1]
+
+
+async def test_what_follows_a_batch_that_failed_is_not_inserted() -> None:
+    fixture = Fixture()
+    fixture.tables.hold = asyncio.Event()
+
+    def fail(table: str, block: Block) -> None:
+        raise RuntimeError("a fault of ours")
+
+    fixture.tables.refuse = fail
+    await fixture.step.put(decoded(frame()))
+    second = asyncio.create_task(fixture.step.put(decoded(frame(first_seq=3), start=1)))
+    await until(lambda: len(fixture.commits.intents) == 2)
+    fixture.tables.hold.set()
+    await second
+    fixture.tables.refuse = None
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        await fixture.step.close()
+    await fixture.step.abandon()
+    assert not fixture.tables.blocks
+    assert not fixture.commits.ranges
+
+
 async def test_dead_letters_get_their_line_in_the_index() -> None:
     fixture = Fixture()
     item = records(b"bad")
@@ -177,6 +221,12 @@ def test_the_token_of_a_part_is_that_of_its_messages() -> None:
     again = decoded(frame(), frame(first_seq=3), start=5).value.messages
     assert token(messages) == token(again)
     assert token(messages) != token(messages[:1])
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not holds():  # noqa: ASYNC110 - what it waits for has no event
+            await asyncio.sleep(0)
 
 
 def named(item: Carried[list[Record]]) -> tuple[Decoded, Ranges]:

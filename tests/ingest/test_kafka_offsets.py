@@ -39,10 +39,33 @@ async def test_one_commit_announces_a_batch_and_moves_the_offsets_of_those_befor
     await offsets.intend(ranges(ONE, 10, 12), "second")
     first, second = group.commits
     assert {source: offset for source, (offset, _) in first.items()} == {ONE: 0, TWO: 5}
-    assert [intents.decode(metadata) for _, metadata in first.values()] == [intents.intent_of("first", both)] * 2
+    assert [intents.decode(metadata) for _, metadata in first.values()] == [[intents.intent_of("first", both)]] * 2
     assert second[TWO] == (6, "")
-    assert second[ONE] == (10, intents.intent_of("second", ranges(ONE, 10, 12)).encode())
+    assert second[ONE] == (10, intents.encode([intents.intent_of("second", ranges(ONE, 10, 12), 1)]))
     assert group.durable == [both]
+
+
+async def test_a_partition_stays_where_its_oldest_batch_began_until_that_is_settled() -> None:
+    group = Group()
+    offsets = group.offsets()
+    await offsets.intend(first := ranges(ONE, 0, 10) | ranges(TWO, 5, 6), "first")
+    await offsets.intend(second := ranges(ONE, 10, 12), "second")
+    await offsets.done(first)
+    await offsets.intend(ranges(ONE, 12, 15) | ranges(TWO, 6, 9), "third")
+    _, both, later = group.commits
+    announced = [intents.intent_of("first", first), intents.intent_of("second", second, 1)]
+    assert both == {ONE: (0, intents.encode(announced))}
+    assert {source: offset for source, (offset, _) in later.items()} == {ONE: 10, TWO: 6}
+    assert [intent.name for intent in intents.decode(later[ONE][1])] == ["second", "third"]
+    assert [intent.name for intent in intents.decode(later[TWO][1])] == ["third"]
+
+
+async def test_announcing_a_batch_again_only_asks_whether_it_is_still_ours() -> None:
+    group = Group()
+    offsets = group.offsets()
+    await offsets.intend(ranges(ONE, 0, 10), "first")
+    await offsets.intend(ranges(ONE, 0, 10), "first")
+    assert group.commits[0] == group.commits[1]
 
 
 async def test_when_no_batch_follows_the_ends_are_committed_for_themselves() -> None:
