@@ -98,7 +98,7 @@ def _artifact_logged(h: Header, e: Mapping[str, Any]) -> Iterator[TableRow]:
     expires_us = not_negative(e["expires_us"], "expires_us")
     kept = (expires_us, score, not_negative(e["keep_best"], "keep_best"), e["keep_goal"])
     yield "artifacts", (h.project, name, digest, *made, *kept, h.ver, KEEP_EARLIEST - h.ver)
-    yield "artifact_links", (h.project, h.run, name, "out", digest, "", h.time_us, h.ver)
+    yield "artifact_links", (h.project, h.run, name, "out", digest, "", h.time_us, h.ver, h.project)
     for alias in dict.fromkeys(e["aliases"]):
         yield "artifact_aliases", (h.project, name, label(alias, "an alias"), digest, h.actor, h.edit_ver, 0)
     # The row of `artifacts` that was first stays; what is said anew with the same content is an edit of it.
@@ -106,11 +106,14 @@ def _artifact_logged(h: Header, e: Mapping[str, Any]) -> Iterator[TableRow]:
     said += [("expires_us", str(expires_us), 0), ("deleted", "", 1)]
     for key, value, gone in said:
         yield "artifact_attrs", (h.project, name, digest, key, value, h.actor, h.edit_ver, gone)
+    words = (", ".join(dict.fromkeys(e["aliases"])), ", ".join(dict.fromkeys(e["tags"])), digest[: edits.SHOWN_DIGITS])
+    yield edits.audit_row(h, "ArtifactLogged", name, "log", edits.said(*words))
 
 
 def _artifact_used(h: Header, e: Mapping[str, Any]) -> Iterator[TableRow]:
     name = label(e["name"], "an artifact")
-    yield "artifact_links", (h.project, h.run, name, "in", e["digest"], e["version"], h.time_us, h.ver)
+    holder = label(e["artifact_project"], "a project") or h.project
+    yield "artifact_links", (h.project, h.run, name, "in", e["digest"], e["version"], h.time_us, h.ver, holder)
 
 
 _ROWS = {

@@ -25,7 +25,7 @@ def attributes(h: Header, e: Mapping[str, Any]) -> Iterator[TableRow]:
         row = (h.project, h.run, label(key, "an attribute"), value or "", h.actor, h.edit_ver, int(value is None))
         yield "run_attrs", row
         if not key.startswith(OF_THE_LIBRARY):
-            yield _audit(h, "Attributes", "", f"{'remove' if value is None else 'set'} {key}", value or "")
+            yield audit_row(h, "Attributes", "", f"{'remove' if value is None else 'set'} {key}", value or "")
 
 
 def artifact_edited(h: Header, e: Mapping[str, Any]) -> Iterator[TableRow]:
@@ -43,7 +43,7 @@ def artifact_edited(h: Header, e: Mapping[str, Any]) -> Iterator[TableRow]:
         elif action == "delete":
             value = "true"
         yield "artifact_attrs", (h.project, name, digest, key, value, h.actor, h.edit_ver, gone)
-    yield _audit(h, "ArtifactEdited", name, action, _said(e["value"], digest[:SHOWN_DIGITS]))
+    yield audit_row(h, "ArtifactEdited", name, action, said(e["value"], digest[:SHOWN_DIGITS]))
 
 
 ARTIFACT_ACTIONS = {
@@ -66,12 +66,14 @@ def model_edited(h: Header, e: Mapping[str, Any]) -> Iterator[TableRow]:
     what = (action, artifact, e["digest"], e["value"], e["note"], h.actor, h.run, h.edit_ver)
     yield "model_events", (h.project, model, h.time_us, h.writer, *what)
     version = f"{artifact}@{e['digest'][:SHOWN_DIGITS]}" if artifact else ""
-    yield _audit(h, "ModelEdited", model, action, _said(e["value"], version, e["note"]))
+    yield audit_row(h, "ModelEdited", model, action, said(e["value"], version, e["note"]))
 
 
-def _audit(h: Header, kind: str, subject: str, action: str, value: str) -> TableRow:
+def audit_row(h: Header, kind: str, subject: str, action: str, value: str) -> TableRow:
+    """A line of `audit`. Of one event, each has an action of its own."""
     return "audit", (h.project, h.time_us, h.writer, h.seq, h.actor, h.run, kind, subject, action, value)
 
 
-def _said(*parts: str) -> str:
+def said(*parts: str) -> str:
+    """What of it there is to say, for people."""
     return " · ".join(part for part in parts if part)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from runstream import endings
+from runstream import endings, labels
 from runstream.artifacts import GOALS, Artifact, LoggedArtifact, of_path
-from runstream.errors import RunstreamError
+from runstream.errors import EditRefused, RunstreamError
 from runstream.identity import actor
 from runstream.lookup import database_url, up_state
 from runstream.notices import warn
@@ -23,7 +23,7 @@ from runstream.starts import Identity
 from runstream.tagging import Tags
 from runstream.valued import ValueRecorder
 from runstream.values import MAX_TEXT_BYTES, cut
-from runstream.versions import ArtifactVersion, UsedArtifact
+from runstream.versions import LATEST, ArtifactVersion, UsedArtifact, elsewhere
 
 SUMMARIES = ("min", "max", "last", "first", "mean", "best", "none")
 PARAMS_PER_EVENT_BYTES = 256 * 1024
@@ -237,21 +237,36 @@ class DescribedRun(ValueRecorder):
             return None
         return logged
 
-    def use_artifact(self, name: str) -> UsedArtifact:
+    def use_artifact(self, name: str, project: str | None = None) -> UsedArtifact:
         """Record that this run reads an artifact: `name`, `name:v3`, `name:alias` or `name:digest` (`latest` if none).
 
-        Waits for the database at most 2 s; `download()` on the answer asks again when that was not enough.
+        `other-project/name:v3` is an artifact of another project, where this one has none of that whole name;
+        `project=` leaves all slashes to the name. Waits for the database at most 2 s; `download()` on the answer asks
+        again when that was not enough. Never raises: a name that cannot be is a warning, and nothing is recorded.
         """
         base, _, asked = str(name).partition(":")
-        seen: list[str] = []
+        asked = asked or LATEST
+        seen: list[tuple[str, str, str]] = []
 
-        def record(digest: str) -> None:
-            if digest not in seen:
-                seen.append(digest)
-                self._emit({"type": "ArtifactUsed", "name": base, "version": asked or "latest", "digest": digest})
+        def record(of: ArtifactVersion, digest: str | None = None) -> None:
+            found = (of.project, of.name, of.digest if digest is None else digest)
+            if found not in seen:
+                seen.append(found)
+                holder = "" if of.project == self.project else of.project
+                named = {"name": of.name, "version": asked, "digest": found[2], "artifact_project": holder}
+                self._emit({"type": "ArtifactUsed", **named})
 
-        used = UsedArtifact(self.settings, self.project, base, asked or "latest", record)
+        otherwise = elsewhere(base) if project is None else None
+        used = UsedArtifact(self.settings, project or self.project, base, asked, record, otherwise=otherwise)
         if self.mode == "disabled":
+            return used
+        try:
+            labels.name(base)
+            labels.version(asked)
+            if project is not None:
+                labels.project(project)
+        except EditRefused as error:
+            warn(f"use_artifact({str(name)[:200]!r}) is not recorded: {error}")
             return used
         try:
             if database_url(self.settings) is not None:
@@ -259,7 +274,7 @@ class DescribedRun(ValueRecorder):
         except RunstreamError as error:
             warn(f"use_artifact({name!r}): {error}")
         if not seen:
-            record("")
+            record(used, "")
         return used
 
     def register_model(

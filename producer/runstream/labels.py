@@ -60,6 +60,11 @@ def alias(text: object) -> str:
     return checked
 
 
+def version(text: object) -> str:
+    """What a version is asked for by: `v3`, `latest`, an alias, a digest or its beginning."""
+    return _line("version", text, MAX_ALIAS_BYTES)
+
+
 def stage(text: object) -> str:
     """A stage of a model's version, lower case; empty: in no stage."""
     checked = str(text).strip().lower()

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from runstream.artifacts import LoggedArtifact
-from runstream.versions import ArtifactVersion
+from runstream.versions import LATEST, ArtifactVersion, elsewhere
 
 if TYPE_CHECKING:
     from runstream.settings import Settings
@@ -45,7 +45,13 @@ def registration(
         version = artifact
         if not isinstance(version, ArtifactVersion):
             name, _, asked = str(artifact).partition(":")
-            version = ArtifactVersion(settings, project, name, asked or "latest")
-        name, digest = version.name, version.digest
+            version = ArtifactVersion(settings, project, name, asked or LATEST, otherwise=elsewhere(name))
+        digest, name = version.digest, version.name
+        if version.project != project:
+            what = (
+                f"it is of the project {version.project!r}, and a model is made of artifacts of its own, {project!r}; "
+                "log its files here first, which copies nothing in the object store"
+            )
+            raise EditRefused("artifact", f"{version.project}/{name}", what)
     bodies = [model_event(ModelEdit(model, action, name, digest, value, note)) for action, value in changes]
     return [{**body, "digest": "", "stage": staged} for body in bodies] if staged else bodies

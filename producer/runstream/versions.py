@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -31,12 +32,15 @@ ORDER BY deleted, version = {version:String} DESC, has(aliases, {version:String}
 LIMIT 1
 """
 _RUNS = """
-SELECT toString(l.run_id) AS id, any(r.run_name) AS name, min(l.ts_us) AS at_us, any(l.version) AS asked
-FROM (SELECT run_id, ts_us, version FROM artifact_links FINAL
-      WHERE project = {project:String} AND name = {name:String} AND digest = {digest:String}
-        AND role = {role:String} AND run_id != toUUID('00000000-0000-0000-0000-000000000000')) AS l
-INNER JOIN (SELECT run_id, run_name FROM v_runs WHERE project = {project:String}) AS r ON r.run_id = l.run_id
-GROUP BY l.run_id
+SELECT l.project AS project, toString(l.run_id) AS id, any(r.run_name) AS name, min(l.ts_us) AS at_us,
+       any(l.version) AS asked
+FROM (SELECT project, run_id, ts_us, version FROM artifact_links FINAL
+      WHERE artifact_project = {project:String} AND name = {name:String} AND digest = {digest:String}
+        AND role = {role:String} AND run_id != toUUID('00000000-0000-0000-0000-000000000000')
+      SETTINGS use_skip_indexes_if_final = 1, use_skip_indexes_if_final_exact_mode = 1) AS l
+INNER JOIN run_names AS r ON r.project = l.project AND r.run_id = l.run_id
+WHERE r.deleted = 0
+GROUP BY l.project, l.run_id
 ORDER BY at_us, id
 """
 
@@ -50,13 +54,16 @@ class RunLink:
     at_us: int
     asked: str = ""
     """As it asked for the version: `latest`, `v3`, an alias or a digest; empty for one that logged it."""
+    project: str = ""
+    """Of the run: another one may read the artifacts of this."""
 
 
 class ArtifactVersion:
     """One version of an artifact. `asked`: the version, alias or digest that it was asked for by.
 
-    The database is asked at the first property that needs it, and not again. Every such access may raise LookupFailed
-    (no answer) and ArtifactError (there is no such version, or no database).
+    `otherwise`: the project and the name to look for when the first project has no such version; `project` and `name`
+    are then those. The database is asked at the first property that needs it, and not again. Every such access may
+    raise LookupFailed (no answer) and ArtifactError (there is no such version, or no database).
     """
 
     def __init__(
@@ -65,13 +72,16 @@ class ArtifactVersion:
         project: str,
         name: str,
         asked: str = LATEST,
-        resolved: Callable[[str], None] | None = None,
+        resolved: Callable[[ArtifactVersion], None] | None = None,
+        *,
+        otherwise: tuple[str, str] | None = None,
     ) -> None:
         self.project = project
         self.name = name
         self.asked = asked
         self._settings = settings
         self._resolved = resolved
+        self._otherwise = otherwise
         self._found: dict[str, Any] | None = None
 
     def __repr__(self) -> str:
@@ -138,17 +148,24 @@ class ArtifactVersion:
         Raises LookupFailed (no answer) and ArtifactError (no such artifact, or no database).
         """
         if self._found is None:
+            until = time.monotonic() + timeout_s
             rows = self._ask(_VERSION, {"version": self.asked}, timeout_s)
+            if not rows and self._otherwise is not None:
+                project, name = self._otherwise
+                there = {"project": project, "name": name, "version": self.asked}
+                rows = self._ask(_VERSION, there, max(until - time.monotonic(), 0.1))
+                if rows:
+                    self.project, self.name = project, name
             if not rows:
                 raise ArtifactError(
-                    f"There is no artifact {self.name}:{self.asked} in project {self.project!r}. "
+                    f"There is no artifact {self.name}:{self.asked} in project {self.project!r}{self._nor()}. "
                     "A version just logged is visible once the agent has uploaded it."
                 )
             if rows[0]["deleted"] and not deleted:
                 raise ArtifactError(f"{self.name}:{self.asked} was deleted; restore() brings it back while it can.")
             self._found = rows[0]
             if self._resolved is not None:
-                self._resolved(str(self._found["digest"]))
+                self._resolved(self)
         return self._found
 
     # -- its files
@@ -251,6 +268,9 @@ class ArtifactVersion:
 
     # -- inside
 
+    def _nor(self) -> str:
+        return f", nor {self._otherwise[1]} in project {self._otherwise[0]!r}" if self._otherwise is not None else ""
+
     def _edit(self, action: str, values: Iterable[Any]) -> Edited:
         from runstream.edits import ArtifactEdit
 
@@ -268,7 +288,7 @@ class ArtifactVersion:
 
     def _runs(self, role: str) -> list[RunLink]:
         return [
-            RunLink(str(row["id"]), str(row["name"]), int(row["at_us"]), str(row["asked"]))
+            RunLink(str(row["id"]), str(row["name"]), int(row["at_us"]), str(row["asked"]), str(row["project"]))
             for row in self._ask(_RUNS, {"digest": self.digest, "role": role}, LOOKUP_S)
         ]
 
@@ -298,15 +318,22 @@ def artifact(
     """A version of an artifact, without a run: `project/name:version`, or `name:version` with `project=`.
 
     `version` is `v3`, an alias, or a digest or at least 8 characters of one; without, `latest`. The project is what
-    stands before the first slash; `project=` leaves all slashes to the name. Nothing is recorded. Raises ArtifactError
-    for a text that names nothing.
+    stands before the first slash, or, when it has no such artifact, that of the environment; `project=` leaves all
+    slashes to the name. Nothing is recorded. Raises ArtifactError for a text that names nothing.
     """
     from_env = settings if isinstance(settings, Settings) else Settings.from_env(os.environ).changed(**(settings or {}))
     whole, _, asked = str(name).partition(":")
+    own = None
     if project is None:
-        project, slash, whole = whole.partition("/")
-        if not slash:
-            project, whole = from_env.project, project
+        project, slash, rest = whole.partition("/")
+        own = (from_env.project, whole) if slash else None
+        project, whole = (project, rest) if slash else (from_env.project, whole)
     if not project or not whole:
         raise ArtifactError(f"{name!r} names no artifact; write project/name:version, such as digits/model:best.")
-    return ArtifactVersion(from_env, project, whole, asked or LATEST)
+    return ArtifactVersion(from_env, project, whole, asked or LATEST, otherwise=own)
+
+
+def elsewhere(name: str) -> tuple[str, str] | None:
+    """The project and the artifact that `other-project/name` means; None where there is no slash."""
+    project, slash, rest = name.partition("/")
+    return (project, rest) if slash and project and rest else None

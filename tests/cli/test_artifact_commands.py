@@ -239,6 +239,38 @@ def test_lineage_goes_through_three_runs(embedded: Place, file: Callable[..., Pa
     assert [(link.name, link.asked) for link in read.used_by()] == [("train", "latest")]
 
 
+def test_a_run_reads_an_artifact_of_another_project(
+    embedded: Place, file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with embedded.run("maker") as run:
+        run.log_artifact(file("weights"), name="net/base", type="model", aliases=["best"])
+    home = embedded.project
+    other = Place(embedded.environment, f"{home}-other")
+    with other.run("reader") as run:
+        used = run.use_artifact(f"{home}/net/base:best")
+        assert (used.download(tmp_path / "w") / "f.txt").read_text() == "weights"
+        assert (used.project, used.name, used.version) == (home, "net/base", "v0")
+        run.log_artifact(file("tuned"), name="tuned")
+        with pytest.MonkeyPatch.context() as patch:
+            said: list[str] = []
+            patch.setattr("runstream.described.warn", said.append)
+            run.register_model(used, "net")
+        assert "log its files here first" in said[0]
+    got = other.json("artifacts", "get", f"{home}/net/base", str(tmp_path / "cli"))
+    assert (got["name"], got["version"], got["files"]) == ("net/base", "v0", 1)
+    assert other.json("artifacts", "ls", f"{home}/net/base")[0]["project"] == home
+    assert "no artifact" in other.command("artifacts", "get", f"{home}/net", code=1)
+    assert "log its files here" in other.command("models", "register", f"{home}/net/base", "net", code=2)
+    graph = other.json("artifacts", "lineage", "tuned")
+    names = {(node["key"]["project"], node["name"]) for node in graph["nodes"]}
+    assert names == {(home, "maker"), (home, "net/base"), (other.project, "reader"), (other.project, "tuned")}
+    assert f"artifact (model) {home}/net/base:v0" in other.command("artifacts", "lineage", "tuned")
+    shown = embedded.json("artifacts", "show", "net/base")
+    assert shown["used by"] == [run.id]
+    assert f"{other.project}/reader" in embedded.command("artifacts", "show", "net/base")
+    assert f"{home}/net/base:v0" in other.command("reproduce", run.id)
+
+
 def test_the_same_content_from_two_processes_at_once_is_one_version(embedded: Place, file: Callable[..., Path]) -> None:
     path = file("same content" * 1000)
     processes = [

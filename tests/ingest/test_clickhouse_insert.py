@@ -169,7 +169,7 @@ async def test_events_fill_their_tables(client: Client, inserter: ClickHouseInse
     assert list(commits.ends.values()) == [17]
     counts = {table: client.query(f"SELECT count() FROM {table} FINAL").result_rows[0][0] for table in TABLES}
     none = dict.fromkeys(("points", "metric_summary", "curve", "ingest_marks"), 0)
-    assert counts == {**dict.fromkeys(TABLES, 1), **none, "artifact_links": 2, "artifact_attrs": 2}
+    assert counts == {**dict.fromkeys(TABLES, 1), **none, "artifact_links": 2, "artifact_attrs": 2, "audit": 2}
     writer = client.query("SELECT command, git, environment FROM writers").result_rows
     assert writer == [(["a", ""], {"commit": "c", "dirty": "true"}, {})]
     run = client.query("SELECT run_id, run_name, state FROM v_runs").result_rows

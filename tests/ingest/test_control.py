@@ -109,15 +109,24 @@ def test_params_keep_their_kind_and_number() -> None:
 def test_an_artifact_writes_its_version_its_link_and_its_aliases() -> None:
     file = {"path": "m.pt", "sha256": "ab", "size": 3, "mime": "x/y"}
     found = rows("ArtifactLogged", name="m", type="model", digest="d", size=3, files=[file], aliases=["best", "best"])
-    tables = ["artifacts", "artifact_links", "artifact_aliases", "artifact_attrs", "artifact_attrs"]
+    tables = ["artifacts", "artifact_links", "artifact_aliases", "artifact_attrs", "artifact_attrs", "audit"]
     assert [table for table, _ in found] == tables
     # Logged anew without a time to live, an earlier one counts no more, nor does a deletion.
-    said = {row["key"]: (row["value"], row["is_deleted"]) for _, row in found[3:]}
+    said = {row["key"]: (row["value"], row["is_deleted"]) for _, row in found[3:5]}
     assert said == {"expires_us": ("0", 0), "deleted": ("", 1)}
     assert found[0][1]["files"] == [("m.pt", "ab", 3, "x/y", "")]
     assert (found[1][1]["role"], found[1][1]["digest"]) == ("out", "d")
     ((_, used),) = rows("ArtifactUsed", name="m", version="latest", digest="d")
-    assert (used["role"], used["version"]) == ("in", "latest")
+    assert (used["role"], used["version"], used["artifact_project"]) == ("in", "latest", used["project"])
+    ((_, used),) = rows("ArtifactUsed", name="m", version="latest", digest="d", artifact_project="other")
+    assert used["artifact_project"] == "other"
+    audit = found[5][1]
+    assert (audit["kind"], audit["subject"], audit["action"], audit["value"]) == (
+        "ArtifactLogged",
+        "m",
+        "log",
+        "best · d",
+    )
 
 
 @pytest.mark.parametrize(

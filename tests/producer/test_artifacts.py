@@ -187,6 +187,28 @@ def test_an_artifact_is_resolved_recorded_and_fetched(
     assert (headers["X-Clickhouse-User"], headers["X-Clickhouse-Key"]) == ("reader", "p@ss")
 
 
+@pytest.mark.parametrize("name", ["", ":v1", "a\0b", "x" * 300, "a:b:c", "a:" + "v" * 200, None])
+def test_a_name_that_cannot_be_used_is_a_warning(held: Any, caplog: pytest.LogCaptureFixture, name: Any) -> None:
+    run = runstream.init()
+    used = run.use_artifact(name)
+    if name in ("a:b:c", None):  # no alias has a colon, but nothing breaks: it is not found
+        assert held(run).of("ArtifactUsed")[0]["digest"] == ""
+    else:
+        assert "is not recorded" in caplog.text
+        assert held(run).of("ArtifactUsed") == []
+    with pytest.raises(runstream.ArtifactError):
+        used.resolve()
+
+
+def test_another_project_is_recorded_as_it_is_named(held: Any) -> None:
+    run = runstream.init(project="mine")
+    run.use_artifact("a/b:v1", project="theirs")
+    run.use_artifact("a/b:v1", project="mine")
+    run.use_artifact("a/b:v1")  # without a database nobody knows whether a is a project
+    found = [(one["artifact_project"], one["name"]) for one in held(run).of("ArtifactUsed")]
+    assert found == [("theirs", "a/b"), ("", "a/b"), ("", "a/b")]
+
+
 def test_a_damaged_object_never_gets_its_name(data_dir: Path, tmp_path: Path, answers: Answers) -> None:
     digest, size = put(data_dir, b"abc")
     (data_dir / "objects" / object_key(digest)).write_bytes(b"abd")
@@ -230,7 +252,9 @@ def test_a_database_that_does_not_answer_is_a_warning(caplog: pytest.LogCaptureF
 
 
 @pytest.mark.clickhouse
-def test_the_real_views_answer_by_version_alias_and_digest(database: str, data_dir: Path, tmp_path: Path) -> None:
+def test_the_real_views_answer_by_version_alias_and_digest(
+    held: Any, database: str, data_dir: Path, tmp_path: Path
+) -> None:
     from runstream_storage.connection import connect
 
     sums = [put(data_dir, content)[0] for content in (b"old", b"new")]
@@ -246,6 +270,17 @@ def test_the_real_views_answer_by_version_alias_and_digest(database: str, data_d
         f"VALUES ('p', 'model', 'best', '{sums[0]}', 'me', 1, 0)"
     )
     client.close()
+    elsewhere = runstream.init(project="mine", settings={"clickhouse": database})
+    for asked, project in [("p/model:best", None), ("model:v0", "p")]:
+        used = elsewhere.use_artifact(asked, project=project)
+        assert (used.project, used.name, used.digest) == ("p", "model", sums[0])
+    assert [(one["artifact_project"], one["name"]) for one in held(elsewhere).of("ArtifactUsed")] == [
+        ("p", "model")
+    ] * 2
+    with pytest.raises(runstream.ArtifactError, match=r"no artifact p/net.*nor net in project 'p'"):
+        elsewhere.use_artifact("p/net").resolve()
+    assert runstream.artifact("p/model", settings={"clickhouse": database}).version == "v1"
+    elsewhere.finish()
     run = runstream.init(project="p", settings={"clickhouse": database})
     for asked, number in [("model", 1), ("model:v0", 0), ("model:best", 0), (f"model:{sums[1]}", 1)]:
         used = run.use_artifact(asked)

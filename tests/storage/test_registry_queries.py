@@ -67,7 +67,9 @@ class Registry:
         )
         self.link(run_id, name, digest, "out", at=at)
 
-    def link(self, run_id: str, name: str, digest: str, role: str, *, at: float = 0, asked: str = "latest") -> None:
+    def link(
+        self, run_id: str, name: str, digest: str, role: str, *, at: float = 0, asked: str = "latest", of: str = ""
+    ) -> None:
         at_us = int(START_US + at * MINUTE)
         self.pen.insert(
             "artifact_links",
@@ -77,6 +79,7 @@ class Registry:
             role=role,
             digest=digest,
             version=asked if role == "in" else "",
+            artifact_project=of or self.project,
             ts_us=at_us,
             ver=version(at_us),
         )
@@ -326,12 +329,41 @@ def test_lineage_leads_to_sources_and_to_what_was_made(client: Client, pen: Pen,
         ("artifact net:v0", "model classifier:v1"),
     }
     assert nodes == {end for edge in edges for end in edge}
-    assert found.nodes[0].key == found.root
+    assert found.nodes[0].key == found.root == LineageKey("artifact", "net", "a2", "vision")
     assert not found.truncated
     for root in (key("run", "", runs[1].upper()), key("dataset", "", "ds1"), key("model", "classifier", "v1")):
         again = queries.lineage(client, "vision", root, upstream=9, downstream=9)
         assert root.kind == "model" or drawn(again)[1] == edges
         assert ("run run 1", "artifact data:v0") in drawn(again)[1]
+
+
+def test_lineage_goes_through_projects(client: Client, pen: Pen, registry: Registry) -> None:
+    """The same digest, and the same run id, in a third project stay out of it."""
+    chain(pen, registry)
+    for project in ("shop", "other"):
+        there = Pen(client, project)
+        books = Registry(there)
+        run_id = there.run(9, name=f"of {project}")
+        if project == "shop":
+            books.link(run_id, "net", "a2", "in", at=5, of="vision")
+        else:
+            books.link(run_id, "net", "a2", "in", at=5)
+        books.artifact(run_id, "served", "b1", at=6)
+    found = queries.lineage(client, "vision", key("dataset", "", "ds1"), downstream=9)
+    nodes, edges = drawn(found)
+    assert {("artifact net:v0", "run of shop"), ("run of shop", "artifact served:v0")} <= edges
+    assert "run of other" not in nodes
+    assert {node.key.project for node in found.nodes if node.name in ("of shop", "served")} == {"shop"}
+    (read,) = [link for link in queries.run_artifacts(client, "shop", found_run(found, "of shop")) if link.role == "in"]
+    assert (read.project, read.artifact.version if read.artifact else "") == ("vision", "v0")
+    back = queries.lineage(client, "shop", key("artifact", "served", "b1"), upstream=9)
+    assert ("dataset images", "run run 1") in drawn(back)[1]
+    told = client.query("SELECT project, from_project, from_name, to_name FROM v_lineage WHERE project != from_project")
+    assert told.result_rows == [("shop", "vision", "net:v0", "of shop")]
+
+
+def found_run(graph: queries.Lineage, name: str) -> str:
+    return next(node.key.id for node in graph.nodes if node.name == name)
 
 
 def test_lineage_stops_at_depth_and_limit(client: Client, pen: Pen, registry: Registry) -> None:

@@ -125,7 +125,7 @@ def lineage(project: str, root: LineageKey, depth: int, limit: int) -> Lineage:
 @st.cache_data(ttl=_LIVE_S, show_spinner=False, max_entries=64)
 def uses(project: str, name: str, digest: str) -> list[tuple[LineageNode, bool]]:
     """The runs next to a version; whether it was they who made it."""
-    root = LineageKey("artifact", name, digest)
+    root = LineageKey("artifact", name, digest, project)
     found = queries.lineage(client(), project, root, upstream=1, downstream=1, limit=_NEIGHBOURS)
     made = {edge.source for edge in found.edges if edge.target == root}
     return [(node, node.key in made) for node in found.nodes if node.kind == "run"]

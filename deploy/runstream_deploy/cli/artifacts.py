@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
     from runstream.settings import Settings
-    from runstream.versions import ArtifactVersion
+    from runstream.versions import ArtifactVersion, RunLink
 
 app = typer.Typer(help="Artifacts: list, fetch, keep, and see where they come from.", no_args_is_help=True)
 Which = Annotated[
-    str, typer.Argument(metavar="NAME[:VERSION]", help="Version v3, an alias, or a digest; `latest` when left out.")
+    str,
+    typer.Argument(
+        metavar="[PROJECT/]NAME[:VERSION]", help="Version v3, an alias, or a digest; `latest` when left out."
+    ),
 ]
 SHOWN_FILES = 50
 RUN_ID = re.compile(r"[0-9a-f]{8}[0-9a-f-]{0,28}")
@@ -60,7 +63,7 @@ def ls(
         client = client_of(settings_of(directory, clickhouse))
         projects = project or [one.name for one in queries.projects(client)]
         if name:
-            of = located(client, name, projects)
+            of, name = located(client, name, projects)
             versions = queries.artifact_versions(client, of, name, search=search, include_deleted=deleted, limit=limit)
             versions = [one for one in versions if not tag or tag in one.tags]
         else:
@@ -117,8 +120,8 @@ def show(
         "tags": ", ".join(version.tags),
         "description": version.description,
         "metadata": json.dumps(version.metadata, ensure_ascii=False) if version.metadata else "",
-        "made by": ", ".join(f"{run.name} ({run.id[:13]})" for run in made),
-        "used by": ", ".join(f"{run.name} ({run.id[:13]})" for run in used),
+        "made by": ", ".join(run_named(version, run) for run in made),
+        "used by": ", ".join(run_named(version, run) for run in used),
         "deleted": "yes" if found["deleted"] else "",
     }
     if as_json:
@@ -162,6 +165,8 @@ def get(
         runstream artifacts get digits:best
 
         runstream artifacts get digits:v3 ./digits --only '*.json'
+
+        runstream artifacts get other-project/digits:best
     """
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
@@ -247,7 +252,8 @@ def put(
 @app.command("lineage")
 def lineage(
     which: Annotated[
-        str, typer.Argument(metavar="NAME[:VERSION]|RUN", help="A version of an artifact, or a run by its id.")
+        str,
+        typer.Argument(metavar="[PROJECT/]NAME[:VERSION]|RUN", help="A version of an artifact, or a run by its id."),
     ],
     up: Annotated[int, typer.Option("--up", min=0, max=50, help="Links towards what it was made from.")] = 6,
     down: Annotated[int, typer.Option("--down", min=0, max=50, help="Links towards what was made of it.")] = 6,
@@ -274,11 +280,11 @@ def lineage(
         client = client_of(settings)
         run = queries.find_run(client, which, project=project) if RUN_ID.fullmatch(which) else None
         if run is not None:
-            of, root = run.project, LineageKey("run", "", run.run_id)
+            root = LineageKey("run", "", run.run_id, run.project)
         else:
             version = version_of(which, project, settings, deleted=True)
-            of, root = version.project, LineageKey("artifact", version.name, version.digest)
-        graph = queries.lineage(client, of, root, upstream=up, downstream=down, limit=limit)
+            root = LineageKey("artifact", version.name, version.digest, version.project)
+        graph = queries.lineage(client, root.project, root, upstream=up, downstream=down, limit=limit)
     if as_json:
         typer.echo(json.dumps(as_document(graph), default=str))
     else:
@@ -402,19 +408,28 @@ def client_of(settings: Settings) -> Client:
     return connect(database_url(settings))
 
 
-def located(client: Client, name: str, projects: list[str]) -> str:
-    """The project that has the artifact; ends the command when none has, or several."""
+def located(client: Client, name: str, projects: list[str]) -> tuple[str, str]:
+    """The project that has the artifact, and its name there: `name`, or what follows the project in it.
+
+    Ends the command when none has it, or several.
+    """
+    from runstream.versions import elsewhere
     from runstream_storage import queries
 
-    if len(projects) == 1:
-        return projects[0]
     found = queries.artifact_names(client, projects, search=name, include_deleted=True)
     having = sorted({one.project for one in found if one.name == name})
-    if not having:
-        fail(f"There is no artifact {name!r}. `runstream artifacts ls` lists them.", FOUND)
     if len(having) > 1:
         fail(f"The projects {', '.join(having)} have an artifact {name!r}; name one with --project.", USAGE)
-    return having[0]
+    if having:
+        return having[0], name
+    other = elsewhere(name)
+    if other is None or all(
+        one.name != other[1]
+        for one in queries.artifact_names(client, [other[0]], search=other[1], include_deleted=True)
+    ):
+        of = f" in {', '.join(projects)}" if len(projects) == 1 else ""
+        fail(f"There is no artifact {name!r}{of}. `runstream artifacts ls` lists them.", FOUND)
+    return other
 
 
 def version_of(which: str, project: str, settings: Settings, *, deleted: bool = False) -> ArtifactVersion:
@@ -423,14 +438,16 @@ def version_of(which: str, project: str, settings: Settings, *, deleted: bool = 
     from runstream_storage import queries
 
     name, _, asked = which.partition(":")
-    if not project:
-        client = client_of(settings)
-        project = located(client, name, [one.name for one in queries.projects(client)])
-    else:
-        database_url(settings)
+    client = client_of(settings)
+    project, name = located(client, name, [project] if project else [one.name for one in queries.projects(client)])
     version = ArtifactVersion(settings, project, name, asked or LATEST)
     version.resolve(deleted=deleted)
     return version
+
+
+def run_named(version: ArtifactVersion, run: RunLink) -> str:
+    of = "" if run.project == version.project else f"{run.project}/"
+    return f"{of}{run.name} ({run.id[:13]})"
 
 
 def digest_of(path: Path, logged: Any) -> str:

@@ -29,7 +29,7 @@ def print_tree(graph: Lineage) -> None:
 
     console = Console()
     nodes = {node.key: node for node in graph.nodes}
-    console.print(_label(graph.root, nodes), markup=False, highlight=False, style="bold")
+    console.print(_label(graph.root, nodes, graph.root.project), markup=False, highlight=False, style="bold")
     for title, towards_sources in (("made from", True), ("went into", False)):
         links: dict[LineageKey, list[LineageKey]] = defaultdict(list)
         for edge in graph.edges:
@@ -37,7 +37,7 @@ def print_tree(graph: Lineage) -> None:
             links[here].append(there)
         if links[graph.root]:
             tree = Tree(title)
-            _grow(tree, graph.root, links, nodes, {graph.root})
+            _grow(tree, graph.root, links, nodes, {graph.root}, graph.root.project)
             console.print(tree)
     if len(graph.nodes) < 2:
         console.print("Nothing is known of where it comes from or where it went.")
@@ -51,21 +51,24 @@ def _grow(
     links: dict[LineageKey, list[LineageKey]],
     nodes: dict[LineageKey, LineageNode],
     seen: set[LineageKey],
+    home: str,
 ) -> None:
     from rich.text import Text
 
     for key in dict.fromkeys(links[at]):
         again = key in seen
-        branch = tree.add(Text(_label(key, nodes) + (" (as above)" if again and links[key] else "")))
+        branch = tree.add(Text(_label(key, nodes, home) + (" (as above)" if again and links[key] else "")))
         if not again:
             seen.add(key)
-            _grow(branch, key, links, nodes, seen)
+            _grow(branch, key, links, nodes, seen, home)
 
 
-def _label(key: LineageKey, nodes: dict[LineageKey, LineageNode]) -> str:
+def _label(key: LineageKey, nodes: dict[LineageKey, LineageNode], home: str) -> str:
+    """What of another project than `home` has that before its name."""
     node = nodes.get(key)
+    of = "" if key.project == home else f"{key.project}/"
     if node is None:
-        return f"{key.kind} {key.name or key.id}"
+        return f"{key.kind} {of}{key.name or key.id}"
     version = f":{node.version}" if node.version else ""
     kind = f"{node.kind} ({node.type})" if node.type else node.kind
-    return f"{kind} {node.name}{version}{' [deleted]' if node.deleted else ''}"
+    return f"{kind} {of}{node.name}{version}{' [deleted]' if node.deleted else ''}"

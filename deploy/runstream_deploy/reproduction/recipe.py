@@ -12,7 +12,7 @@ from runstream.source_code import NAME, PATCH, SCRIPTS
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-    from runstream_storage.queries import RunHeader, Writer
+    from runstream_storage.queries import ArtifactVersion, RunHeader, Writer
 
 MAX_FILE_BYTES = 64 << 20
 HERE_ONLY = ("SLURM_", "KUBERNETES_", "POD_", "OMPI_", "TORCHELASTIC_", "HYDRA_", "LSB_", "PBS_")
@@ -115,7 +115,7 @@ def recipe_of(client: Client, header: RunHeader, store: Any) -> Recipe:
         determinism={**writer.determinism, **_seeds_seen_later(client, run.project, run.run_id)},
         image=writer.container.get("image", ""),
         inputs=[Input(one.kind, one.name, one.digest, one.source) for one in datasets]
-        + [Input("artifact", f"{version.name}:{version.version}", version.digest, "") for version in used],
+        + [Input("artifact", _named(run.project, version), version.digest, "") for version in used],
         outputs=[Input("artifact", f"{v.name}:{v.version}", v.digest, "") for v in outputs if v.type != "code"],
         problems=problems,
     )
@@ -153,6 +153,12 @@ def requirements(writer: Writer, problems: list[str]) -> list[str]:
             if flavour.startswith(("cu", "cpu", "rocm", "xpu")):
                 indexes[f"--extra-index-url https://download.pytorch.org/whl/{flavour}"] = None
     return [*indexes, *lines]
+
+
+def _named(project: str, version: ArtifactVersion) -> str:
+    """As a run of `project` asks for it."""
+    of = "" if version.project == project else f"{version.project}/"
+    return f"{of}{version.name}:{version.version}"
 
 
 def _variables(writer: Writer) -> tuple[dict[str, str], dict[str, str]]:

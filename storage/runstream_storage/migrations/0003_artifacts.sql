@@ -55,8 +55,9 @@ CREATE TABLE IF NOT EXISTS artifact_links
     version       String COMMENT 'as it was asked for: v3, latest, an alias or a digest',
     ts_us         Int64,
     ver           UInt64,
+    artifact_project LowCardinality(String) DEFAULT project COMMENT 'project that has the artifact: of one that was made, that of the run',
     INDEX digest digest TYPE bloom_filter GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(ver)
-ORDER BY (project, run_id, role, name, digest)
+ORDER BY (project, run_id, role, name, digest, artifact_project)
 SETTINGS non_replicated_deduplication_window = 10000;

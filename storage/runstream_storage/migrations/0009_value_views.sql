@@ -299,17 +299,18 @@ COMMENT 'One row a file of a version of an artifact that is not deleted.';
 
 CREATE VIEW IF NOT EXISTS v_lineage
 (
-    project   LowCardinality(String) COMMENT 'Project.',
-    from_kind String COMMENT 'artifact, dataset or run.',
-    from_name String COMMENT 'Name: of an artifact with its version behind a colon.',
-    from_id   String COMMENT 'Digest, or run id; empty when what was read is not known.',
-    to_kind   String COMMENT 'run or artifact.',
-    to_name   String COMMENT 'As from_name.',
-    to_id     String COMMENT 'As from_id.',
-    at        DateTime64(6, 'UTC') COMMENT 'When it was read or made.'
+    project      LowCardinality(String) COMMENT 'Project of the run.',
+    from_project LowCardinality(String) COMMENT 'Project: another one where the run read an artifact of that.',
+    from_kind    String COMMENT 'artifact, dataset or run.',
+    from_name    String COMMENT 'Name: of an artifact with its version behind a colon.',
+    from_id      String COMMENT 'Digest, or run id; empty when what was read is not known.',
+    to_kind      String COMMENT 'run or artifact.',
+    to_name      String COMMENT 'As from_name.',
+    to_id        String COMMENT 'As from_id.',
+    at           DateTime64(6, 'UTC') COMMENT 'When it was read or made.'
 )
 AS
-SELECT k.project AS project,
+SELECT k.project AS project, k.holder AS from_project,
        if(k.role = 'out', 'run', k.kind) AS from_kind,
        if(k.role = 'out', n.run_name, k.label) AS from_name,
        if(k.role = 'out', toString(k.run_id), k.digest) AS from_id,
@@ -319,13 +320,13 @@ SELECT k.project AS project,
        fromUnixTimestamp64Micro(k.ts_us, 'UTC') AS at
 FROM
 (
-    SELECT l.project AS project, l.run_id AS run_id, 'artifact' AS kind, toString(l.role) AS role, l.digest AS digest, l.ts_us AS ts_us,
+    SELECT l.project AS project, l.artifact_project AS holder, l.run_id AS run_id, 'artifact' AS kind, toString(l.role) AS role, l.digest AS digest, l.ts_us AS ts_us,
            concat(l.name, ':', if(a.place > 0, concat('v', toString(a.place - 1)), l.version)) AS label
     FROM (SELECT * FROM artifact_links FINAL WHERE run_id != toUUID('00000000-0000-0000-0000-000000000000')) AS l
     LEFT ANY JOIN (SELECT project, name, digest, place FROM artifact_states) AS a
-        ON a.project = l.project AND a.name = l.name AND a.digest = l.digest
+        ON a.project = l.artifact_project AND a.name = l.name AND a.digest = l.digest
     UNION ALL
-    SELECT project, run_id, 'dataset', 'in', digest, ts_us, name
+    SELECT project, project, run_id, 'dataset', 'in', digest, ts_us, name
     FROM datasets FINAL
 ) AS k
 LEFT ANY JOIN run_names AS n ON n.project = k.project AND n.run_id = k.run_id

@@ -158,14 +158,21 @@ def artifact_files(
 def run_artifacts(client: Client, project: str, run_id: str) -> list[ArtifactLink]:
     """What the run made and read, in order of time; versions that were deleted since, too."""
     links = rows(client, "artifact_links", project=project, run_id=run_id)
-    known: dict[tuple[str, str], ArtifactVersion] = {}
-    if links:
-        names = sorted({link[1] for link in links})
-        digests = sorted({link[2] for link in links if link[2]})
-        known = known_versions(client, project, names, digests)
+    known: dict[tuple[str, str, str], ArtifactVersion] = {}
+    for holder in sorted({link[5] for link in links if link[2]}):
+        names = sorted({link[1] for link in links if link[5] == holder})
+        digests = sorted({link[2] for link in links if link[2] and link[5] == holder})
+        known |= {(holder, *key): found for key, found in known_versions(client, holder, names, digests).items()}
     return [
-        ArtifactLink(role=role, name=name, asked=asked, at=moment(ts_us), artifact=known.get((name, digest)))
-        for role, name, digest, asked, ts_us in links
+        ArtifactLink(
+            role=role,
+            name=name,
+            asked=asked,
+            at=moment(ts_us),
+            artifact=known.get((holder, name, digest)),
+            project=holder,
+        )
+        for role, name, digest, asked, ts_us, holder in links
     ]
 
 

@@ -70,7 +70,8 @@ def environments(
         for link in run_artifacts(client, project, run_id):
             if link.role == "in":
                 version = f"{link.artifact.version} {link.artifact.digest}" if link.artifact else link.asked
-                data.setdefault(run_id, {})[link.name] = version
+                name = link.name if link.project == project else f"{link.project}/{link.name}"
+                data.setdefault(run_id, {})[name] = version
     config = params(client, project, wanted) if wanted else {}
     found = {}
     for run_id in wanted:

@@ -14,15 +14,19 @@ from runstream_storage.queries.artifacts import known_versions
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
+    from runstream_storage.queries.results import ArtifactVersion
+
 LineageKind = Literal["artifact", "dataset", "run", "model"]
 
 
 class LinkRow(NamedTuple):
-    """A row of lineage_of_runs.sql."""
+    """A row of lineage_of_runs.sql: a run of `project`, and what it read or made, which `holder` has."""
 
+    project: str
     run_id: str
     role: str
     kind: str
+    holder: str
     name: str
     digest: str
     asked: str
@@ -31,11 +35,13 @@ class LinkRow(NamedTuple):
 
 class LineageKey(NamedTuple):
     """One thing: an artifact version by `name` and digest, a dataset by its digest (`name` empty), a run by its run id
-    (`name` empty), a model version by the model's `name` and its version."""
+    (`name` empty), a model version by the model's `name` and its version. `project`: which has it; empty, in what is
+    asked for: the project that is asked."""
 
     kind: LineageKind
     name: str
     id: str
+    project: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +92,12 @@ def lineage(
 ) -> Lineage:
     """What `root` was made from, up to `upstream` links away, and what was made of it, up to `downstream` links.
 
-    From an artifact to the run that made it is one link, to what that run read another. Deleted runs are left out; at
-    most `limit` nodes, the nearest first.
+    From an artifact to the run that made it is one link, to what that run read another. It leads into other projects
+    where a run reads an artifact of another one. Deleted runs are left out; at most `limit` nodes, the nearest first.
     """
-    root = LineageKey("run", "", str(UUID(root.id))) if root.kind == "run" else root
-    walk = _Walk(client, project, limit)
+    root = root._replace(project=root.project or project)
+    root = root._replace(name="", id=str(UUID(root.id))) if root.kind == "run" else root
+    walk = _Walk(client, limit)
     if root.kind == "model":
         starts, upstream, downstream = walk.of_model(root), upstream - 1, 0
     else:
@@ -109,9 +116,8 @@ def lineage(
 class _Walk:
     """The nodes and edges that were found, in order of distance from the root."""
 
-    def __init__(self, client: Client, project: str, limit: int) -> None:
+    def __init__(self, client: Client, limit: int) -> None:
         self._client = client
-        self._project = project
         self._limit = limit
         self._nodes: dict[LineageKey, LineageNode] = {}
         self._edges: dict[tuple[LineageKey, LineageKey], datetime] = {}
@@ -120,43 +126,47 @@ class _Walk:
     def next(self, frontier: Iterable[LineageKey], *, towards_sources: bool) -> list[LineageKey]:
         """Follow the links of `frontier` one further; the nodes that are new."""
         frontier = set(frontier)
-        run_ids = [key.id for key in frontier if key.kind == "run"]
-        digests = [key.id for key in frontier if key.kind == "artifact" and len(key.id) > 0]
-        datasets = [key.id for key in frontier if key.kind == "dataset"]
-        links = [(link, True) for link in self._links_of_runs(run_ids, "in" if towards_sources else "out")]
-        links += [(link, False) for link in self._links_of(digests, datasets, "out" if towards_sources else "in")]
+        runs = [key for key in frontier if key.kind == "run"]
+        artifacts = [key for key in frontier if key.kind == "artifact" and key.id]
+        datasets = [key for key in frontier if key.kind == "dataset"]
+        links = [(link, True) for link in self._links_of_runs(runs, "in" if towards_sources else "out")]
+        links += [(link, False) for link in self._links_of(artifacts, datasets, "out" if towards_sources else "in")]
         reached: dict[LineageKey, LineageNode] = {}
         edges: dict[tuple[LineageKey, LineageKey], datetime] = {}
-        for (run_id, role, kind, name, digest, asked, ts_us), from_run in links:
-            run, content = LineageKey("run", "", run_id), _content(kind, name, digest, asked)
+        for link, from_run in links:
+            run, content = LineageKey("run", "", link.run_id, link.project), _content(link)
             if (run if from_run else content) not in frontier:
                 continue  # The same content under another name is another artifact.
             far = content if from_run else run
-            reached.setdefault(far, LineageNode(far, name if from_run else "", version=asked))
+            reached.setdefault(far, LineageNode(far, link.name if from_run else "", version=link.asked))
             if content in self._nodes and not self._nodes[content].name:
-                self._nodes[content] = replace(self._nodes[content], name=name)
-            edges.setdefault((run, content) if role == "out" else (content, run), moment(ts_us))
+                self._nodes[content] = replace(self._nodes[content], name=link.name)
+            edges.setdefault((run, content) if link.role == "out" else (content, run), moment(link.ts_us))
         return self._take(reached, edges)
 
     def of_model(self, root: LineageKey) -> list[LineageKey]:
         """Begin at a version of a model: the artifact that it is."""
-        found = rows(self._client, "lineage_model", project=self._project, model=root.name, version=root.id)
+        found = rows(self._client, "lineage_model", project=root.project, model=root.name, version=root.id)
         if not found:
             return []
         artifact, digest, stage, registered_us = found[0]
-        key = LineageKey("artifact", artifact, digest)
+        key = LineageKey("artifact", artifact, digest, root.project)
         self._nodes[root] = LineageNode(root, root.name, version=root.id, type=stage)
         return self._take({key: LineageNode(key, artifact)}, {(key, root): moment(registered_us)})
 
     def add_models(self) -> None:
         """The model versions that the artifacts became."""
-        digests = [key.id for key in self._nodes if key.kind == "artifact" and key.id]
+        known = [key for key in self._nodes if key.kind == "artifact" and key.id]
         reached: dict[LineageKey, LineageNode] = {}
         edges: dict[tuple[LineageKey, LineageKey], datetime] = {}
-        for model, version, artifact, digest, stage, registered_us in (
-            rows(self._client, "lineage_models", project=self._project, digests=digests) if digests else []
+        of = {"projects": _projects(known), "digests": [key.id for key in known]}
+        for project, model, version, artifact, digest, stage, registered_us in (
+            rows(self._client, "lineage_models", **of) if known else []
         ):
-            source, key = LineageKey("artifact", artifact, digest), LineageKey("model", model, version)
+            source, key = (
+                LineageKey("artifact", artifact, digest, project),
+                LineageKey("model", model, version, project),
+            )
             if source in self._nodes:
                 reached[key] = LineageNode(key, model, version=version, type=stage)
                 edges[source, key] = moment(registered_us)
@@ -167,19 +177,18 @@ class _Walk:
         return self._take({root: LineageNode(root, root.name)}, {})
 
     def graph(self, root: LineageKey) -> Lineage:
-        names = sorted({key.name for key in self._nodes if key.kind == "artifact"})
-        digests = sorted({key.id for key in self._nodes if key.kind == "artifact" and key.id})
-        known = known_versions(self._client, self._project, names, digests) if digests else {}
+        known: dict[LineageKey, ArtifactVersion] = {}
+        artifacts = [key for key in self._nodes if key.kind == "artifact" and key.id]
+        for project in _projects(artifacts):
+            names = sorted({key.name for key in artifacts if key.project == project})
+            digests = sorted({key.id for key in artifacts if key.project == project})
+            for (name, digest), version in known_versions(self._client, project, names, digests).items():
+                known[LineageKey("artifact", name, digest, project)] = version
         nodes = []
         for key, node in self._nodes.items():
-            version = known.get((key.name, key.id)) if key.kind == "artifact" else None
-            if version is not None:
+            if (found := known.get(key)) is not None:
                 node = replace(
-                    node,
-                    version=version.version,
-                    type=version.type,
-                    aliases=version.aliases,
-                    deleted=version.deleted,
+                    node, version=found.version, type=found.type, aliases=found.aliases, deleted=found.deleted
                 )
             nodes.append(node)
         edges = [LineageEdge(source, target, at) for (source, target), at in self._edges.items()]
@@ -192,13 +201,13 @@ class _Walk:
     ) -> list[LineageKey]:
         """Add nodes, up to the limit and without deleted runs, and the edges between what is there; the new nodes."""
         fresh = {key: node for key, node in reached.items() if key not in self._nodes}
-        run_ids = [key.id for key in fresh if key.kind == "run"]
-        named = rows(self._client, "lineage_runs", project=self._project, run_ids=run_ids) if run_ids else []
-        for run_id, name, deleted in named:
-            key = LineageKey("run", "", run_id)
+        runs = [key for key in fresh if key.kind == "run"]
+        of = {"projects": _projects(runs), "run_ids": [key.id for key in runs]}
+        for project, run_id, name, deleted in rows(self._client, "lineage_runs", **of) if runs else []:
+            key = LineageKey("run", "", run_id, project)
             if deleted:
-                del fresh[key]
-            else:
+                fresh.pop(key, None)
+            elif key in fresh:
                 fresh[key] = replace(fresh[key], name=name, version="")
         room = max(self._limit - len(self._nodes), 0)
         self._truncated |= len(fresh) > room
@@ -211,22 +220,27 @@ class _Walk:
         }
         return list(taken)
 
-    def _links_of_runs(self, run_ids: list[str], role: str) -> list[LinkRow]:
-        if not run_ids:
+    def _links_of_runs(self, runs: list[LineageKey], role: str) -> list[LinkRow]:
+        if not runs:
             return []
-        scope = {"project": self._project, "roles": [role], "limit": self._limit * 10}
+        scope = {"projects": _projects(runs), "roles": [role], "limit": self._limit * 10}
+        run_ids = [key.id for key in runs]
         return [LinkRow(*row) for row in rows(self._client, "lineage_of_runs", run_ids=run_ids, **scope)]
 
-    def _links_of(self, digests: list[str], datasets: list[str], role: str) -> list[LinkRow]:
-        if not digests and not datasets:
+    def _links_of(self, artifacts: list[LineageKey], datasets: list[LineageKey], role: str) -> list[LinkRow]:
+        if not artifacts and not datasets:
             return []
-        scope = {"project": self._project, "roles": [role], "limit": self._limit * 10}
-        found = rows(self._client, "lineage_of_contents", digests=digests, datasets=datasets, **scope)
-        return [LinkRow(*row) for row in found]
+        scope = {"projects": _projects([*artifacts, *datasets]), "roles": [role], "limit": self._limit * 10}
+        of = {"digests": [key.id for key in artifacts], "datasets": [key.id for key in datasets]}
+        return [LinkRow(*row) for row in rows(self._client, "lineage_of_contents", **of, **scope)]
 
 
-def _content(kind: str, name: str, digest: str, asked: str) -> LineageKey:
-    if kind == "dataset":
-        return LineageKey("dataset", "", digest)
+def _projects(keys: Iterable[LineageKey]) -> list[str]:
+    return sorted({key.project for key in keys})
+
+
+def _content(link: LinkRow) -> LineageKey:
+    if link.kind == "dataset":
+        return LineageKey("dataset", "", link.digest, link.holder)
     # What was read without its digest being known stands for itself, under the name it was asked by.
-    return LineageKey("artifact", name if digest else f"{name}:{asked}", digest)
+    return LineageKey("artifact", link.name if link.digest else f"{link.name}:{link.asked}", link.digest, link.holder)

@@ -279,14 +279,16 @@ class ArtifactVersion:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactLink:
-    """A run made ('out') or read ('in') an artifact; `asked` is how a reader named the version. `artifact` is None when
-    what was read is not known here."""
+    """A run made ('out') or read ('in') an artifact of `project`; `asked` is how a reader named the version.
+
+    `artifact` is None when what was read is not known here."""
 
     role: Literal["out", "in"]
     name: str
     asked: str
     at: datetime
     artifact: ArtifactVersion | None
+    project: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
--- Versions of registered models that are versions of artifacts. A row is a model version that is not deleted: model, version,
--- artifact, digest, stage, when it was registered (microseconds since 1970).
--- project String. digests Array(String).
-SELECT model, version, artifact, digest, stage, toUnixTimestamp64Micro(registered_at) AS registered_us
+-- Versions of registered models that are versions of artifacts. A row is a model version that is not deleted: project, model,
+-- version, artifact, digest, stage, when it was registered (microseconds since 1970).
+-- projects Array(String). digests Array(String).
+SELECT project, model, version, artifact, digest, stage, toUnixTimestamp64Micro(registered_at) AS registered_us
 FROM v_model_versions
-WHERE project = {project:String} AND digest IN {digests:Array(String)} AND NOT deleted
+WHERE project IN {projects:Array(String)} AND digest IN {digests:Array(String)} AND NOT deleted
 ORDER BY registered_us, model

@@ -1,5 +1,5 @@
--- Names of runs, and whether people deleted them. A row is a run that is known.
--- project String. run_ids Array(UUID).
-SELECT toString(run_id) AS run, run_name, deleted
+-- Names of runs, and whether people deleted them. A row is a run that is known: project, run, name, deleted.
+-- projects Array(String). run_ids Array(UUID).
+SELECT project, toString(run_id) AS run, run_name, deleted
 FROM run_names
-WHERE project = {project:String} AND run_id IN {run_ids:Array(UUID)}
+WHERE project IN {projects:Array(String)} AND run_id IN {run_ids:Array(UUID)}

@@ -104,7 +104,13 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "metadata": '{"epoch": 3}',
         "description": "after epoch 3",
     },
-    "ArtifactUsed": {**CONTROL, "name": "data", "version": "latest", "digest": "ef" * 32},
+    "ArtifactUsed": {
+        **CONTROL,
+        "name": "data",
+        "version": "latest",
+        "digest": "ef" * 32,
+        "artifact_project": "shared",
+    },
     "Heartbeat": {**CONTROL, "seq": -1, "metric_seq": 999, "spooled_bytes": 1 << 20},
 }
 

@@ -40,7 +40,8 @@ def artifact_links(project: str, run_id: str, links: Sequence[ArtifactLink]) -> 
             asked = in_html(link.asked)
             st.html(f'<div class="rs-head"><b>{in_html(link.name)}</b> {asked} · read, not known here</div>')
         else:
-            _box(link.artifact, note=f"read as {link.asked or link.name}" if link.role == "in" else "made")
+            of = f" from {link.project}" if link.project != project else ""
+            _box(link.artifact, note=f"read as {link.asked or link.name}{of}" if link.role == "in" else "made")
     if len(links) > _BOXES:
         st.caption(f"The first {_BOXES} of {len(links)} artifacts; the others are on the Artifacts page.")
 

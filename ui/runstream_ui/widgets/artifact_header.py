@@ -97,12 +97,15 @@ def _facts(version: ArtifactVersion) -> str:
 
 
 def _runs(project: str, nodes: list[LineageNode]) -> str:
-    links = [
-        f'<a href="{in_html(urls.run_link(project, node.key.id))}" target="_self" title="{in_html(node.name)}">'
-        f'<span class="rs-swatch" style="background:{run_colour(node.key.id)}"></span> '
-        f"{in_html(formats.middle_cut(node.name, 26))}</a>"
-        for node in nodes[:_USERS]
-    ]
+    links = []
+    for node in nodes[:_USERS]:
+        of = "" if node.key.project == project else f"{node.key.project}/"
+        link = urls.run_link(node.key.project, node.key.id)
+        links.append(
+            f'<a href="{in_html(link)}" target="_self" title="{in_html(of + node.name)}">'
+            f'<span class="rs-swatch" style="background:{run_colour(node.key.id)}"></span> '
+            f"{in_html(formats.middle_cut(of + node.name, 26))}</a>"
+        )
     more = f" and {len(nodes) - _USERS} more" if len(nodes) > _USERS else ""
     return f'<span class="rs-forks">{", ".join(links)}{more}</span>' if links else ""
 

@@ -46,8 +46,8 @@ def artifact_lineage(project: str, root: LineageKey) -> None:
         on_change=_clicked,
     )
     with st.expander("As a list", key="lineage-list"):
-        _list(project, found)
-    st.session_state["lineage-targets"] = {_id(node.key): _target(project, node) for node in found.nodes}
+        _list(found)
+    st.session_state["lineage-targets"] = {_id(node.key): _target(node) for node in found.nodes}
 
 
 def _deeper() -> None:
@@ -68,8 +68,9 @@ def _clicked() -> None:
         frame.go(page, **params)
 
 
-def _target(project: str, node: LineageNode) -> tuple[str, dict[str, str]]:
+def _target(node: LineageNode) -> tuple[str, dict[str, str]]:
     """(page, its state) of a node; ("", {}) where there is none."""
+    project = node.key.project
     match node.kind:
         case "run":
             return "run", {"project": project, "run": node.key.id}
@@ -94,6 +95,8 @@ def _drawing(found: Lineage) -> lineage_graph.Lineage:
             label = f"{formats.middle_cut(node.name, 18)}:{node.version}"
         if node.kind == "artifact":
             note = " · ".join(filter(None, (node.type, ", ".join(node.aliases), "deleted" if node.deleted else "")))
+        if node.key.project != found.root.project:
+            note = " · ".join(filter(None, (f"in {formats.middle_cut(node.key.project, 18)}", note)))
         hover = f"{node.name}{f' {node.version}' if node.version else ''}{f' ({note})' if note else ''}"
         nodes.append(lineage_graph.Node(_id(node.key), node.kind, label, note or node.kind, hover))
     edges = tuple((_id(edge.source), _id(edge.target)) for edge in found.edges)
@@ -115,15 +118,20 @@ def _legend() -> None:
     st.html(f'<div class="rs-legend">{marks}</div>')
 
 
-def _list(project: str, found: Lineage) -> None:
+def _named(found: Lineage, node: LineageNode) -> str:
+    of = "" if node.key.project == found.root.project else f"{node.key.project}/"
+    return f"{of}{node.name}:{node.version}" if node.version else f"{of}{node.name}"
+
+
+def _list(found: Lineage) -> None:
     """The same for keyboards and screen readers: what each node was made from."""
-    names = {node.key: f"{node.name}:{node.version}" if node.version else node.name for node in found.nodes}
+    names = {node.key: _named(found, node) for node in found.nodes}
     before: dict[LineageKey, list[str]] = {}
     for edge in found.edges:
         before.setdefault(edge.target, []).append(names.get(edge.source, edge.source.name))
     rows = []
     for node in found.nodes:
-        page, params = _target(project, node)
+        page, params = _target(node)
         sources = ", ".join(before.get(node.key, []))
         rows.append(
             Row(
