@@ -16,6 +16,8 @@ from runstream.notices import warn
 
 if TYPE_CHECKING:
     from runstream.datasets import Dataset
+    from runstream.late_patch import LatePatch
+    from runstream.repository import Repository
 
 LATE_WAIT_S = 10.0
 """How long the end of a run waits for git at most."""
@@ -36,6 +38,7 @@ class CapturedRun(DescribedRun):
         self._captures_code = captured.code
         self._looks = True
         """Whether there is something left to look at before the run ends."""
+        self._late: LatePatch | None = None
         self._looks_while_logging = True
         """Whether log() is to look again: for git's answer, and for seeds that were set since."""
         super().__init__(*arguments, **options)
@@ -117,11 +120,23 @@ class CapturedRun(DescribedRun):
                 self._code_files = source_code.script_without_git(root, os.environ)
             self._look_at_code(deadline=0.0)
             self._watch_writer()
+            if self._repository is not None and settings.capture_diff and settings.agent != "thread":
+                self._begin_late_patch(self._repository)
         except Exception as error:
             if endings.raised_by_signal_handler(error):
                 raise
             warn(f"the code could not be captured: {type(error).__name__}: {error}")
             self._give_up_capture()
+
+    def _begin_late_patch(self, repository: Repository) -> None:
+        from runstream import late_patch
+
+        try:
+            self._late = late_patch.start(
+                repository, self.settings, os.environ, self.project, self.id, self._code_files
+            )
+        except OSError as error:
+            warn(f"git is slow, and what it tells is lost if this process is killed before: {error}")
 
     def _end_capture(self) -> None:
         """The last look, when the run ends. Never raises."""
@@ -144,11 +159,15 @@ class CapturedRun(DescribedRun):
             self._repository = None
             if self.settings.capture_diff and (patch := repository.changes(deadline)):
                 self._code_files[source_code.PATCH] = patch
-            if last and not repository.done:
+            if repository.done:
+                self._heard(repository)
+            else:
+                follows = "it follows when it is known" if self._late is not None else "left out"
                 warn(
-                    f"git needs longer than {LATE_WAIT_S:.0f} s to tell what was changed in {repository.root}: left out"
+                    f"git needs longer than {LATE_WAIT_S:.0f} s to tell what was changed in {repository.root}: "
+                    f"{follows}"
                 )
-            repository.close()
+                self._leave(repository)
         if last and self.settings.capture_notebook:
             self._code_files.update(source_code.notebook_history())
         if self._repository is None and self._code_files and str(sorted(self._code_files)) != self._code_kept:
@@ -213,11 +232,24 @@ class CapturedRun(DescribedRun):
         self._looks = False
         repository, self._repository = self._repository, None
         if repository is not None:
-            repository.close()
+            self._leave(repository)
+
+    def _heard(self, repository: Repository) -> None:
+        repository.close()
+        late, self._late = self._late, None
+        if late is not None:
+            late.heard()
+
+    def _leave(self, repository: Repository, *, mine: bool = True) -> None:
+        """Ask no more; the process beside this one, if there is one, does it."""
+        late, self._late = self._late, None
+        repository.close(mine=mine and late is None)
+        if late is not None:
+            late.leave()
 
     def forked(self) -> None:
         """In a forked child: what git is asked is the parent's business."""
         repository, self._repository, self._looks = self._repository, None, False
         if repository is not None:
-            repository.close(mine=False)
+            self._leave(repository, mine=False)
         super().forked()

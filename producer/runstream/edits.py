@@ -137,9 +137,9 @@ class Editor:
         """Change models and their versions, in this order."""
         return self._write([(labels.project(project), NO_RUN, [model_event(edit) for edit in edits])])
 
-    def put(self, project: str, make: Callable[[Path], dict[str, Any]]) -> Edited:
+    def put(self, project: str, make: Callable[[Path], dict[str, Any]], run_id: str | None = None) -> Edited:
         """Write one event with files: `make` gets the writer's directory, fills it and returns the event."""
-        return self._write([(labels.project(project), NO_RUN, [make])])
+        return self._write([(labels.project(project), _run_id(run_id) if run_id else NO_RUN, [make])])
 
     def wait(self, timeout: float | None = 30.0, durability: str = "clickhouse") -> bool:
         """As `Edited.wait`, for all that this editor has written."""

@@ -25,16 +25,19 @@ class GitCommand:
     def __init__(self, directory: str, *arguments: str, env: Mapping[str, str], max_bytes: int = 1 << 20) -> None:
         self._max_bytes = max_bytes
         self._code: int | None = None
-        self._output = _anonymous_file()
+        self._output, self._status = anonymous_file(), anonymous_file()
         self._open = True
         limit = str(max_bytes // _BLOCK + 2)
-        # The shell only sets the limit: a diff of a terabyte must not fill the memory.
-        command = ["sh", "-c", 'ulimit -f "$1"; shift; exec "$@"', "sh", limit, "git", "-C", directory, *arguments]
+        # The shell sets the limit, for a diff of a terabyte must not fill the memory, and notes how it ended, for
+        # those who cannot ask the kernel.
+        script = 'ulimit -f "$1"; shift; "$@" 3>&-; code=$?; echo $code >&3; exit $code'
+        command = ["sh", "-c", script, "sh", limit, "git", "-C", directory, *arguments]
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         actions = [
             (os.POSIX_SPAWN_DUP2, null, 0),
             (os.POSIX_SPAWN_DUP2, self._output, 1),
             (os.POSIX_SPAWN_DUP2, null, 2),
+            (os.POSIX_SPAWN_DUP2, self._status, 3),
         ]
         try:
             self._pid = os.posix_spawnp(
@@ -42,6 +45,7 @@ class GitCommand:
                 command,
                 {**env, **QUIET},
                 file_actions=actions,
+                setpgroup=0,  # Ctrl-C is not meant for it
                 setsigmask=[],
                 setsigdef=[signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT],
             )
@@ -51,13 +55,29 @@ class GitCommand:
         finally:
             os.close(null)
 
+    @classmethod
+    def taken_over(cls, pid: int, output: int, status: int, max_bytes: int) -> GitCommand:
+        """One that another process has started: the descriptors are those of its `handed_over`."""
+        command = cls.__new__(cls)
+        command._max_bytes, command._code, command._open = max_bytes, None, True
+        command._pid, command._output, command._status = pid, output, status
+        return command
+
+    def handed_over(self) -> tuple[int, int, int]:
+        """Its pid, and the descriptors of its output and of how it ended."""
+        return self._pid, self._output, self._status
+
     @property
     def done(self) -> bool:
         if self._code is None:
             try:
                 pid, status = os.waitpid(self._pid, os.WNOHANG)
             except ChildProcessError:  # somebody else took it, or SIGCHLD is ignored: what it wrote has to do
-                self._code = 0 if not _lives(self._pid) else None
+                told = os.pread(self._status, 16, 0)
+                if told.endswith(b"\n"):
+                    self._code = int(told)
+                elif not _lives(self._pid):
+                    self._code = -signal.SIGKILL
             else:
                 self._code = os.waitstatus_to_exitcode(status) if pid else None
         return self._code is not None
@@ -77,7 +97,7 @@ class GitCommand:
     @property
     def too_large(self) -> bool:
         """Whether there was more to say than `max_bytes`."""
-        return self._code == -signal.SIGXFSZ or self._size() > self._max_bytes
+        return self._code == 128 + signal.SIGXFSZ or self._size() > self._max_bytes
 
     def text(self) -> str:
         """What it said, bytes that are no UTF-8 as lone surrogates."""
@@ -90,7 +110,7 @@ class GitCommand:
         """End it, and give up its output."""
         if not self.done:
             with contextlib.suppress(OSError):
-                os.kill(self._pid, signal.SIGKILL)
+                os.killpg(self._pid, signal.SIGKILL)
             with contextlib.suppress(OSError):
                 os.waitpid(self._pid, 0)
         self.forget()
@@ -107,13 +127,14 @@ class GitCommand:
         if self._open:
             self._open = False
             os.close(self._output)
+            os.close(self._status)
 
     def __del__(self) -> None:
         if getattr(self, "_open", False):
             self._close()
 
 
-def _anonymous_file() -> int:
+def anonymous_file() -> int:
     """A descriptor of a file without a name."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("runstream-git")

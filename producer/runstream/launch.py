@@ -57,11 +57,16 @@ def _warn_of_an_older_agent(settings: Settings) -> None:
         )
 
 
+def handed_over(settings: Settings) -> dict[str, str]:
+    """The variables by which a process of ours learns where this one sends to."""
+    said = {VARIABLES[name][0]: str(getattr(settings, name) or "") for name in HANDED_OVER}
+    return {name: text for name, text in said.items() if text}
+
+
 def _start_process(settings: Settings, env: Mapping[str, str]) -> None:
     import subprocess
 
     settings.logs_dir.mkdir(parents=True, exist_ok=True)
-    handed = {VARIABLES[name][0]: str(getattr(settings, name) or "") for name in HANDED_OVER}
     command = [sys.executable, "-m", "runstream.agent", "--dir", str(settings.dir)]
     log = os.open(settings.logs_dir / "agent.log", os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC, 0o644)
     try:
@@ -73,7 +78,7 @@ def _start_process(settings: Settings, env: Mapping[str, str]) -> None:
             stderr=log,
             start_new_session=True,
             cwd=settings.dir,
-            env={**env, **{name: text for name, text in handed.items() if text}},
+            env={**env, **handed_over(settings)},
             check=True,
             timeout=10,
         )

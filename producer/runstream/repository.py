@@ -36,11 +36,22 @@ class Repository:
     milliseconds after the start, for a huge one on a slow disk it may be a minute.
     """
 
-    def __init__(self, root: str, env: Mapping[str, str], *, diff: bool, max_diff_bytes: int) -> None:
+    def __init__(
+        self,
+        root: str,
+        env: Mapping[str, str],
+        *,
+        max_diff_bytes: int,
+        diff: bool = True,
+        taken_over: Mapping[str, GitCommand] | None = None,
+    ) -> None:
+        """`taken_over`: the questions that another process has `asked`, for `changes`."""
         self.root = root
+        self.max_diff_bytes = max_diff_bytes
         self._env = env
-        self._max_diff_bytes = max_diff_bytes
-        self._commands: dict[str, GitCommand] = {}
+        self._commands: dict[str, GitCommand] = dict(taken_over or {})
+        if taken_over is not None:
+            return
         self._ask("head", "rev-parse", "--show-toplevel", "--abbrev-ref", "HEAD")
         self._ask("commit", "rev-parse", "--verify", "HEAD")
         self._ask("remotes", "config", "--get-regexp", r"^(remote\..*\.url|branch\..*\.remote)$")
@@ -124,7 +135,7 @@ class Repository:
         return "".join(f"# {mask_text(_line(line))}\n" for line in heading) + mask_patch(patch)
 
     def _statistics(self, commit: str, deadline: float) -> list[str]:
-        note = f"The patch is larger than {self._max_diff_bytes} bytes (RUNSTREAM_CAPTURE_DIFF_MAX_BYTES) and left out."
+        note = f"The patch is larger than {self.max_diff_bytes} bytes (RUNSTREAM_CAPTURE_DIFF_MAX_BYTES) and left out."
         try:
             statistics = GitCommand(self.root, *_STAT, env=self._env)
         except OSError:
@@ -132,6 +143,10 @@ class Repository:
         told = statistics.text().splitlines() if statistics.wait(deadline) else []
         statistics.kill()
         return [note, *map(_plain, told)]
+
+    def asked(self) -> list[tuple[str, int, int, int]]:
+        """What `changes` is made of, for another process: name, and what `GitCommand.handed_over` says."""
+        return [(name, *self._commands[name].handed_over()) for name in ("commit", "diff", "untracked")]
 
     def close(self, *, mine: bool = True) -> None:
         """Give up what is still asked; `mine`: this process asked it (a forked child only lets go)."""

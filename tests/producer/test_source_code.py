@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -215,7 +215,7 @@ def test_whatever_was_changed_is_applied_but_for_the_secrets(
 
 
 @pytest.fixture
-def slow_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def slow_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A git whose `diff` waits until the file `go` is there."""
     directory = tmp_path / "bin"
     directory.mkdir()
@@ -225,7 +225,8 @@ def slow_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (directory / "git").write_text(script)
     (directory / "git").chmod(0o755)
     monkeypatch.setenv("PATH", f"{directory}:{os.environ['PATH']}")
-    return go
+    yield go
+    go.touch()
 
 
 ON = {"capture": True, "capture_wait_s": 60.0}
@@ -286,6 +287,46 @@ def test_a_slow_git_is_waited_for_at_the_end(repository: Path, slow_git: Path, h
     slow_git.touch()
     run.finish()
     assert "+changed" in staged(run, held)[0]["diff.patch"]
+
+
+@pytest.mark.parametrize("end", ["kill", "exec", "leave"])
+def test_what_a_slow_git_tells_after_the_death_of_the_run_is_kept(
+    repository: Path, slow_git: Path, python: Any, all_held: Callable[[], Any], data_dir: Path, end: str
+) -> None:
+    (repository / "train.py").write_text("changed")
+    done = python(
+        f"""
+        os.chdir({str(repository)!r})
+        os.setpgid(0, 0)
+        signal.signal(signal.SIGINT, lambda *_: None)
+        import runstream.captured_run
+        runstream.captured_run.LATE_WAIT_S = 0.01
+        run = runstream.init(settings={{"capture": True, "capture_wait_s": 0.0}})
+        print(run.id, flush=True)
+        if {end!r} == "kill":
+            os.kill(0, signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif {end!r} == "exec":
+            os.execvp("true", ["true"])
+        run.finish()
+        """,
+        **({} if end == "leave" else {"PYTHONUNBUFFERED": "1"}),
+    )
+    run_id = done.stdout.strip()
+    assert run_id, done.stderr
+    slow_git.touch()
+    give_up_at = time.monotonic() + 60
+    while not (patches := list(data_dir.glob(f"spool/{run_id}/*/files/1/diff.patch"))):
+        assert time.monotonic() < give_up_at, done.stderr
+        time.sleep(0.02)
+    editors = [directory for directory in (data_dir / "spool" / run_id).iterdir() if (directory / "editor").exists()]
+    assert patches[0].is_relative_to(editors[0])
+    while not (staged := [event for held in all_held() for event in held.of("ArtifactStaged")]):
+        assert time.monotonic() < give_up_at
+        time.sleep(0.02)
+    assert [(event["name"], event["artifact_type"]) for event in staged] == [("source-code", "code")]
+    assert "+changed" in patches[0].read_text()
+    assert "program.py" in "".join(file["path"] for file in staged[0]["files"])
 
 
 def test_a_git_that_never_answers_is_given_up(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from runstream.companion import tee as tees
+from runstream.companion.detached import spawn
 from runstream.companion.tee import Tee
 from runstream.identity import host_name
 from runstream.notices import Once
@@ -171,7 +172,8 @@ def _start(env: Mapping[str, str], *, console: bool) -> Companion:
             if target >= 0:
                 passed.append((target, following + 1))
             following += 2
-        _spawn(env, passed)
+        script = str(Path(__file__).with_name("__main__.py"))
+        spawn(script, [str(_CONTROL), str(_REPLIES)], env, passed)
     except BaseException:
         for fd in ours:
             os.close(fd)
@@ -181,23 +183,3 @@ def _start(env: Mapping[str, str], *, console: bool) -> Companion:
     os.close(control_in)
     os.close(replies_out)
     return Companion(control, replies, tee, numbered)
-
-
-def _spawn(env: Mapping[str, str], passed: list[tuple[int, int]]) -> None:
-    """Start it as nobody's child: no zombie, nothing to wait for, and `os.wait()` of the program never sees it."""
-    if not sys.executable:
-        raise FileNotFoundError("sys.executable names no Python")
-    isolated = ["-I", "-S"] if "PYTHONHOME" not in env else ["-s", "-P", "-S"]
-    script = str(Path(__file__).with_name("__main__.py"))
-    command = [sys.executable, *isolated, script, str(_CONTROL), str(_REPLIES)]
-    actions: list[tuple[Any, ...]] = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
-    actions += [(os.POSIX_SPAWN_DUP2, fd, number) for fd, number in passed]
-    arguments = ["/bin/sh", "-c", '"$@" &', "sh", *command]
-    try:
-        pid = os.posix_spawn("/bin/sh", arguments, env, file_actions=actions, setsid=True, setsigmask=())
-    except NotImplementedError:  # the companion does it, a little later
-        pid = os.posix_spawn("/bin/sh", arguments, env, file_actions=actions, setsigmask=())
-    try:
-        os.waitpid(pid, 0)
-    except ChildProcessError:
-        return  # the program lets the kernel reap its children
