@@ -97,8 +97,8 @@ class ReadsOtherBuckets(Protocol):
         """A readable stream; the caller closes it."""
 
 
-RENEW_AFTER_S = 3600
-"""An object that is younger counts as new anyway."""
+RENEW_AFTER_S = 900
+"""An object that is younger counts as new anyway: collections spare what is younger than an hour."""
 
 
 def object_key(sha256: str) -> str:

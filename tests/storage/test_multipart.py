@@ -150,7 +150,17 @@ def test_no_file_has_more_parts_than_s3_takes(size: int) -> None:
 
 
 @pytest.mark.real
-def test_old_unfinished_uploads_are_given_up_where_the_store_lists_them(bucket: str) -> None:
+def test_old_unfinished_uploads_are_counted_and_given_up(bucket: str) -> None:
     store = S3Store(bucket)
+    assert store.unfinished(0) == (0, 0)
     store.put_bytes("a", b"")
-    assert store._parts.give_up_older_than(0) == 0
+    client = store._client
+    for key, parts in ((object_key("ab" * 32), [b"one", b"three"]), (object_key("cd" * 32), []), ("of/others", [b"x"])):
+        upload = client._create_multipart_upload(store.bucket, key, {})
+        for number, data in enumerate(parts, 1):
+            client._upload_part(store.bucket, key, data, None, upload, number)
+    assert store.unfinished(3600) == (0, 0)
+    assert store.unfinished(-3600) == (2, 8)
+    assert store.unfinished(-3600, give_up=True) == (2, 8)
+    assert store.unfinished(-3600) == (0, 0)
+    assert unfinished(store, "of/others")

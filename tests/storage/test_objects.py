@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from runstream_storage.errors import (
     ObjectStoreUnavailable,
 )
 from runstream_storage.objects import DirectoryStore, ObjectStore, S3Store, object_key, open_store
+from runstream_storage.objects.removal import mark_of, removing
 
 
 def sha256(data: bytes) -> str:
@@ -121,6 +123,53 @@ def test_an_object_that_is_wanted_again_counts_as_new(store: ObjectStore, monkey
     assert store.stat("k").modified_us > before
     with store.open("k") as stream:
         assert stream.read() == b"data"
+
+
+@pytest.mark.parametrize("removed", [True, False])
+def test_who_wants_an_object_that_a_collection_looks_at_waits_for_the_outcome(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch, removed: bool
+) -> None:
+    monkeypatch.setattr("runstream_storage.objects.s3.RENEW_AFTER_S", -3600)
+    key = object_key(sha256(b"data"))
+    store.put_bytes(key, b"data")
+    looked = threading.Event()
+    stat = store.stat
+
+    def watched(asked: str) -> Any:
+        if asked.startswith("removing/"):
+            looked.set()
+        return stat(asked)
+
+    monkeypatch.setattr(store, "stat", watched)
+    with ThreadPoolExecutor(1) as pool:
+        with removing(store, [key]) as marked:
+            wanted = pool.submit(store.renew, key)
+            assert looked.wait(60)
+            assert marked()
+            if removed:
+                store.delete(key)
+        assert wanted.result(60) is not removed
+    assert [found.key for found in store.list("")] == ([] if removed else [key])
+
+
+def test_a_collection_that_goes_on_is_waited_for_only_so_long(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runstream_storage.objects.s3.RENEW_AFTER_S", -3600)
+    monkeypatch.setattr("runstream_storage.objects.removal.WAIT_S", 0.01)
+    key = object_key(sha256(b"data"))
+    store.put_bytes(key, b"data")
+    with removing(store, [key]), pytest.raises(ObjectStoreUnavailable, match="a collection removes"):
+        store.renew(key)
+
+
+def test_the_mark_of_a_collection_that_died_holds_nobody_up(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path.as_uri())
+    key = object_key(sha256(b"data"))
+    store.put_bytes(key, b"data")
+    store.put_bytes(mark_of(key), b"")
+    os.utime(tmp_path / mark_of(key), (1, 1))
+    assert store.renew(key)
 
 
 def test_a_part_of_an_object_can_be_read(store: ObjectStore) -> None:
@@ -264,6 +313,8 @@ def test_a_directory_forgets_old_unfinished_uploads_only(tmp_path: Path) -> None
     store = DirectoryStore(tmp_path.as_uri())
     assert not old.exists()
     assert new.exists()
+    assert store.unfinished(3600) == (0, 0)
+    assert store.unfinished(-3600) == (1, 1)
     assert list(store.list("")) == []
     with pytest.raises(InvalidKey):
         store.open(".incoming/new")

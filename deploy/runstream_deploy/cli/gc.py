@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
     from runstream.settings import Settings
-    from runstream_deploy.operations.collection import Collected
+    from runstream_deploy.operations.collection import Amount, Collected
     from runstream_storage.queries import RemovableVersion
 
 SHORTEST = timedelta(hours=1)
@@ -100,14 +100,14 @@ def gc(
             )
         if apply and found.total.objects:
             found = look(remove=True)
-        uploads = collection.give_up_uploads(store, kept_for) if apply else 0
+        uploads = collection.unfinished_uploads(store, kept_for, remove=apply)
     if as_json:
         document: dict[str, Any] = {
             "applied": apply,
             "grace_s": kept_for.total_seconds(),
             "versions": [dataclasses.asdict(one) for one in due],
             "objects": {**dataclasses.asdict(found), "total": dataclasses.asdict(found.total)},
-            "uploads": uploads,
+            "uploads": dataclasses.asdict(uploads),
         }
         typer.echo(json.dumps(document, default=str))
     else:
@@ -162,7 +162,7 @@ def delete_versions(settings: Settings, due: list[RemovableVersion], actor: str)
     return editor.wait(60.0)
 
 
-def print_report(due: list[RemovableVersion], found: Collected, uploads: int, *, apply: bool, grace: str) -> None:
+def print_report(due: list[RemovableVersion], found: Collected, uploads: Amount, *, apply: bool, grace: str) -> None:
     from rich.console import Console
 
     from runstream_deploy.operations.collection import KINDS
@@ -193,12 +193,11 @@ def print_report(due: list[RemovableVersion], found: Collected, uploads: int, *,
     rows += [(f"{verb}: {text}", found.removable[kind]) for kind, text in KINDS.items()]
     for label, amount in rows:
         add_row(table, label, f"{amount.objects:,}", f"{amount.bytes:,}")
+    add_row(table, f"{verb}: parts of uploads that nobody finished", f"{uploads.objects:,}", f"{uploads.bytes:,}")
     console.print(table)
     total = found.total
     freed = "were freed" if apply else "would be freed; --apply does it"
-    console.print(f"{total.bytes:,} bytes of {total.objects:,} objects {freed}.")
-    if uploads:
-        console.print(f"{uploads:,} unfinished uploads were given up.")
+    console.print(f"{total.bytes + uploads.bytes:,} bytes of {total.objects + uploads.objects:,} objects {freed}.")
     if found.missing:
         console.print(
             f"{found.missing:,} objects that are needed are not there: on their way from an agent, or lost.",

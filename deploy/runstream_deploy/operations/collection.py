@@ -21,6 +21,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from runstream_storage.objects.removal import removing
 from runstream_storage.queries.retention import named_count, named_objects
 
 if TYPE_CHECKING:
@@ -46,11 +47,11 @@ KINDS = {
 
 
 @runtime_checkable
-class GivesUpUploads(Protocol):
+class KeepsUnfinished(Protocol):
     """A store that keeps parts of unfinished uploads, and can let go of them."""
 
-    def give_up_older_than(self, age_s: float) -> int:
-        """Lets go of the uploads that began before; how many."""
+    def unfinished(self, age_s: float, *, give_up: bool = False) -> tuple[int, int]:
+        """Uploads that began longer ago, and the bytes of their parts; with `give_up` they go."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -138,9 +139,11 @@ def collect(
     return found
 
 
-def give_up_uploads(store: object, grace: timedelta) -> int:
-    """Let go of unfinished uploads that are older than `grace`; how many."""
-    return store.give_up_older_than(grace.total_seconds()) if isinstance(store, GivesUpUploads) else 0
+def unfinished_uploads(store: object, grace: timedelta, *, remove: bool) -> Amount:
+    """Uploads that nobody finished within `grace`; with `remove` they go."""
+    if not isinstance(store, KeepsUnfinished):
+        return Amount()
+    return Amount(*store.unfinished(grace.total_seconds(), give_up=remove))
 
 
 def staged_contents(spool_dirs: Iterable[Path]) -> set[str]:
@@ -179,23 +182,23 @@ def _take(
     store: ObjectStore, batch: list[tuple[str, ObjectStat]], found: Collected, oldest_us: int, *, remove: bool
 ) -> None:
     """Count these objects, and remove them where that is asked for; not one that has become young meanwhile."""
-
-    def one(stat: ObjectStat) -> bool:
-        try:
-            if store.stat(stat.key).modified_us > oldest_us:
-                return False
-            store.delete(stat.key)
-        except FileNotFoundError:
-            return False
-        return True
-
-    if not remove:
-        gone = [True] * len(batch)
-    elif batch:
-        with ThreadPoolExecutor(min(DELETES_AT_ONCE, len(batch))) as pool:
-            gone = list(pool.map(one, (stat for _, stat in batch)))
-    else:
+    if not batch:
         return
+    gone = [True] * len(batch)
+    if remove:
+        with removing(store, (stat.key for _, stat in batch)) as marked:
+
+            def one(stat: ObjectStat) -> bool:
+                try:
+                    if store.stat(stat.key).modified_us > oldest_us or not marked():
+                        return False
+                    store.delete(stat.key)
+                except FileNotFoundError:
+                    return False
+                return True
+
+            with ThreadPoolExecutor(min(DELETES_AT_ONCE, len(batch))) as pool:
+                gone = list(pool.map(one, (stat for _, stat in batch)))
     for (kind, stat), is_gone in zip(batch, gone, strict=True):
         (found.removable[kind] if is_gone else found.young).add(stat.size)
 

@@ -15,6 +15,7 @@ from runstream.objects import FileState, ObjectStat
 from runstream_storage.errors import ObjectError, ObjectNotFound
 from runstream_storage.objects.keys import TEMPORARY, check_key, check_prefix, copy_checked, promised_sha256
 from runstream_storage.objects.local_copy import copy_file
+from runstream_storage.objects.removal import wait_until_not_removed
 
 CHUNK_BYTES = 1 << 20
 LEFTOVER_AGE_S = 24 * 3600
@@ -33,7 +34,7 @@ class DirectoryStore:
         self.root = Path(unquote(parts.path))
         self._incoming = self.root / TEMPORARY
         self._incoming.mkdir(parents=True, exist_ok=True)
-        self._remove_leftovers()
+        self.unfinished(LEFTOVER_AGE_S, give_up=True)
 
     def __repr__(self) -> str:
         return f"DirectoryStore({self.root.as_uri()!r})"
@@ -84,12 +85,13 @@ class DirectoryStore:
         return self._path(key).is_file()
 
     def renew(self, key: str) -> bool:
-        """Whether the object is there; its time becomes now."""
+        """Whether the object is there; its time becomes now, and a collection that runs leaves it."""
         try:
             os.utime(self._path(key))
         except FileNotFoundError:
             return False
-        return True
+        wait_until_not_removed(self, key)
+        return self.exists(key)
 
     def url(self, key: str, expires_s: int, *, content_type: str = "", disposition: str = "") -> str:
         """The file's address, which does not expire; for programs on this machine."""
@@ -103,6 +105,19 @@ class DirectoryStore:
 
     def delete(self, key: str) -> None:
         self._path(key).unlink(missing_ok=True)
+
+    def unfinished(self, age_s: float, *, give_up: bool = False) -> tuple[int, int]:
+        """Files that uploads left behind longer ago, and their bytes; `give_up` removes them."""
+        oldest = time.time() - age_s
+        files = size = 0
+        for entry in os.scandir(self._incoming):
+            with suppress(FileNotFoundError):
+                status = entry.stat(follow_symlinks=False)
+                if status.st_mtime < oldest:
+                    files, size = files + 1, size + status.st_size
+                    if give_up:
+                        Path(entry.path).unlink()
+        return files, size
 
     def _path(self, key: str) -> Path:
         return self.root / check_key(key)
@@ -140,13 +155,6 @@ class DirectoryStore:
             _sync_directory(final.parent)
         finally:
             partial.unlink(missing_ok=True)
-
-    def _remove_leftovers(self) -> None:
-        oldest = time.time() - LEFTOVER_AGE_S
-        for entry in os.scandir(self._incoming):
-            with suppress(FileNotFoundError):
-                if entry.stat(follow_symlinks=False).st_mtime < oldest:
-                    Path(entry.path).unlink()
 
 
 class _Once:

@@ -26,6 +26,7 @@ MAX_MEMORY_BYTES = 6 * PART_BYTES
 STALE_S = 7 * 24 * 3600
 """An unfinished upload that began so long ago is given up; its parts cost what objects cost."""
 TRIES = 3
+CONTENTS = "sha256/"
 
 
 class Gone(Exception):
@@ -104,15 +105,19 @@ class Parts:
         if not mine:
             return self._client._create_multipart_upload(self._bucket, key, {}), {}
         newest = max(mine, key=lambda one: (_age_s(one) * -1, one.upload_id))
+        return newest.upload_id, self._parts_of(key, newest.upload_id)
+
+    def _parts_of(self, key: str, upload: str) -> dict[int, tuple[str, int]]:
+        """ETag and size of each part that is there, by number. Raises Gone."""
         have: dict[int, tuple[str, int]] = {}
         marker = None
         with _gone():
             while True:
-                listed = self._client._list_parts(self._bucket, key, newest.upload_id, part_number_marker=marker)
+                listed = self._client._list_parts(self._bucket, key, upload, part_number_marker=marker)
                 have.update({part.part_number: (part.etag, part.size or -1) for part in listed.parts})
                 marker = listed.next_part_number_marker
                 if not listed.is_truncated or not marker:
-                    return newest.upload_id, have
+                    return have
 
     def _send(self, job: _Job, upload: str, have: dict[int, tuple[str, int]]) -> None:
         from minio.datatypes import Part
@@ -200,16 +205,35 @@ class Parts:
             return
         self._looked_for_stale = True
         with suppress(Exception):
-            self.give_up_older_than(STALE_S)
+            self.unfinished(STALE_S, give_up=True)
 
-    def give_up_older_than(self, age_s: float) -> int:
-        """Abort the unfinished uploads that began before; how many. MinIO lists none of them: it does it itself."""
-        found = self._client._list_multipart_uploads(self._bucket, prefix="sha256/", max_uploads=1000)
-        stale = [one for one in found.uploads if one.upload_id and _age_s(one) > age_s]
-        for one in stale:
-            with suppress(Exception):
-                self._client._abort_multipart_upload(self._bucket, one.object_name, one.upload_id)
-        return len(stale)
+    def unfinished(self, age_s: float, *, give_up: bool = False) -> tuple[int, int]:
+        """Uploads of contents that began longer ago, and the bytes of their parts; `give_up` aborts them.
+
+        MinIO lists only those that began since it was started (and, with a prefix, only those of that very key: so it
+        is asked without one); it gives the others up by itself, after 24 hours unless it is set otherwise.
+        """
+        uploads = size = 0
+        for one in self._listed():
+            if not one.upload_id or not one.object_name.startswith(CONTENTS) or _age_s(one) <= age_s:
+                continue
+            uploads += 1
+            with suppress(Exception):  # it is finished or given up meanwhile
+                size += sum(held for _, held in self._parts_of(one.object_name, one.upload_id).values())
+                if give_up:
+                    self._client._abort_multipart_upload(self._bucket, one.object_name, one.upload_id)
+        return uploads, size
+
+    def _listed(self) -> list[Any]:
+        """All unfinished uploads of the bucket that the store tells of."""
+        found: list[Any] = []
+        after: dict[str, Any] = {}
+        while True:
+            page = self._client._list_multipart_uploads(self._bucket, prefix="", max_uploads=1000, **after)
+            found += page.uploads
+            if not page.is_truncated or not page.next_key_marker:
+                return found
+            after = {"key_marker": page.next_key_marker, "upload_id_marker": page.next_upload_id_marker}
 
 
 class Closing(Exception):

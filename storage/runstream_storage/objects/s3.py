@@ -17,6 +17,7 @@ from runstream.objects import RENEW_AFTER_S, FileState, ObjectStat
 from runstream_storage.errors import ObjectError, ObjectNotFound, ObjectStoreRefused, ObjectStoreUnavailable
 from runstream_storage.objects.keys import CheckedReader, check_key, check_prefix, copy_checked, promised_sha256
 from runstream_storage.objects.multipart import PART_BYTES, Closing, Gone, Parts, part_size
+from runstream_storage.objects.removal import wait_until_not_removed
 
 if TYPE_CHECKING:
     from minio import Minio
@@ -142,7 +143,8 @@ class S3Store:
         return True
 
     def renew(self, key: str) -> bool:
-        """Whether the object is there; one of more than an hour is copied onto itself, inside the store."""
+        """Whether the object is there; an older one is copied onto itself, inside the store, and not removed by a
+        collection that runs."""
         from minio.commonconfig import REPLACE, CopySource
 
         try:
@@ -150,6 +152,8 @@ class S3Store:
                 with self._translated(key):
                     source = CopySource(self.bucket, key)
                     self._client.copy_object(self.bucket, key, source, metadata_directive=REPLACE)
+                wait_until_not_removed(self, key)
+                self.stat(key)
         except ObjectNotFound:
             return False
         return True
@@ -194,10 +198,13 @@ class S3Store:
         except ObjectNotFound:
             return
 
-    def give_up_older_than(self, age_s: float) -> int:
-        """Let go of the parts of unfinished uploads that began before; how many uploads."""
-        with self._translated(""):
-            return self._parts.give_up_older_than(age_s)
+    def unfinished(self, age_s: float, *, give_up: bool = False) -> tuple[int, int]:
+        """Unfinished uploads that began longer ago, and the bytes of their parts; `give_up` lets go of them."""
+        try:
+            with self._translated(""):
+                return self._parts.unfinished(age_s, give_up=give_up)
+        except ObjectNotFound:  # there is no bucket yet
+            return 0, 0
 
     def _put(self, key: str, source: CheckedReader, size: int) -> None:
         part = part_size(size)
