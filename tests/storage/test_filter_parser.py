@@ -44,6 +44,13 @@ def test_parentheses_group() -> None:
     assert isinstance(term.items[1], AnyOf)
 
 
+def test_a_truth_stands_by_itself() -> None:
+    starred, amp = read("starred"), read("config.amp")
+    assert (starred.subject.name, starred.operator, starred.values[0].value) == ("starred", "=", True)
+    assert (amp.subject.name, amp.operator, amp.values[0].value) == ("amp", "=", True)
+    assert isinstance(parse("not starred"), Not)
+
+
 def test_an_empty_text_filters_nothing() -> None:
     assert parse("  \n ") is None
 
@@ -135,6 +142,8 @@ def test_a_condition_may_be_written_so(text: str, operator: str, negated: bool) 
         ("val/loss < 0.2", 1, "last(val/loss)"),
         ("nme = x", 1, "Did you mean name?"),
         ("mean(x) < 2", 5, "there are min, max, first, last, count"),
+        ("name and starred", 5, "the condition ends without an operator"),
+        ("starred and last(a)", 20, "the condition ends without an operator"),
         ("state running", 7, "an operator is missing before 'running'"),
         ("state = runing", 9, "Did you mean running?"),
         ("config.lr <", 12, "a value is missing at the end"),

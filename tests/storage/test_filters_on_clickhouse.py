@@ -290,6 +290,7 @@ CONDITIONS = st.one_of(
     ),
     joined("duration", st.sampled_from(["<", "<=", ">", ">="]), st.sampled_from(["60s", "1m", "0", "2h", "59.9"])),
     joined(st.sampled_from(["archived", "starred"]), "=", st.sampled_from(["true", "false"])),
+    joined(PARAMS | st.sampled_from(["archived", "starred"])),
 )
 FILTERS = st.recursive(
     CONDITIONS,

@@ -128,7 +128,8 @@ def test_edits_change_what_a_run_is_called(client: Client, pen: Any) -> None:
 def test_starred_runs_are_found_until_the_star_goes(client: Client, pen: Any) -> None:
     starred, _ = pen.run(1), pen.run(2)
     pen.attribute(starred, "starred", "true")
-    assert names(queries.runs(client, ["vision"], filter="starred = true")) == ["run-1"]
+    assert names(queries.runs(client, ["vision"], filter="starred")) == ["run-1"]
+    assert names(queries.runs(client, ["vision"], sort="starred")) == ["run-1", "run-2"]
     assert names(queries.runs(client, ["vision"], filter="starred = false")) == ["run-2"]
     assert client.query("SELECT run_name FROM v_runs WHERE starred").result_rows == [("run-1",)]
     pen.attribute(starred, "starred", deleted=True, at_us=pen.start_us + 2_000_000_000)

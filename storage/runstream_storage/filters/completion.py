@@ -54,7 +54,8 @@ def complete(text: str, cursor: int, lookup: Lookup, *, limit: int = 20) -> Comp
     elif "VALUE" in expected:
         found = values(word, before[:start], lookup)
     elif "OPERATOR" in expected:
-        found = [operator for operator in OPERATORS if operator.startswith(word.lower())]
+        joining = ["and ", "or "] if "AND" in expected and _is_truth(before[:start]) else []
+        found = [operator for operator in [*joining, *OPERATORS] if operator.startswith(word.lower())]
     elif "AND" in expected or "OR" in expected:
         found = [operator for operator in ("and ", "or ") if operator.startswith(word.lower())]
     return Completion(start, len(before), found[:limit])
@@ -69,6 +70,12 @@ def accepted(before: str) -> set[str]:
         return set()
     expected: set[str] = parser.accepts()  # type: ignore[no-untyped-call]
     return expected
+
+
+def _is_truth(before: str) -> bool:
+    """Whether what stands last is a condition by itself."""
+    words = before.rsplit(maxsplit=1)
+    return bool(words) and ATTRIBUTES.get(words[-1].lstrip("(").lower(), ("", ""))[0] == "bool"
 
 
 def subjects(word: str, lookup: Lookup) -> list[str]:

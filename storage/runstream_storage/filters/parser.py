@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import resources
 from typing import Any
 
@@ -13,7 +13,7 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedToken, VisitError
 from lark.visitors import Transformer_NonRecursive
 
 from runstream_storage.errors import FilterError
-from runstream_storage.filters.columns import attribute_subject, metric_subject, param_subject
+from runstream_storage.filters.columns import ATTRIBUTES, attribute_subject, metric_subject, param_subject
 from runstream_storage.filters.terms import AGGREGATES, AllOf, AnyOf, Condition, Not, Subject, Term, Value
 from runstream_storage.filters.values import read_value, unquote
 
@@ -150,6 +150,14 @@ class Build(Transformer_NonRecursive[Token, Any]):
         return Condition(subject, "null", (), True, column_of(word))
 
     @v_args(inline=True)
+    def truth(self, subject: Subject) -> Condition:
+        """`starred` is `starred = true`, and so for a param; what is never true or false needs an operator."""
+        if subject.kind == "metric" or (subject.kind == "attribute" and ATTRIBUTES[subject.name][0] != "bool"):
+            end = min(len(self.text), subject.column - 1 + len(subject.text))
+            raise _operator_missing("", self.text, end, partial(_wrong, self.text, end + 1))
+        return Condition(subject, "=", (Value("bool", True, "true", subject.column),), False, subject.column)
+
+    @v_args(inline=True)
     def metric(self, aggregate: Token, name: str) -> Subject:
         return metric_subject(str(aggregate), name, column=column_of(aggregate))
 
@@ -182,9 +190,7 @@ def explain(error: UnexpectedInput, text: str, start: str) -> FilterError:
     column, rest = position + 1, text[position:]
     found = rest.split(maxsplit=1)[0][:40] if rest.strip() else ""
 
-    def wrong(problem: str, hint: str = "") -> FilterError:
-        return FilterError(problem, text=text, column=column, hint=hint)
-
+    wrong = partial(_wrong, text, column)
     if rest[:1] in {'"', "'"} and rest.count(rest[0]) < 2:
         return wrong(f"the quote {rest[0]} is never closed")
     if found and start == "subject":
@@ -218,6 +224,10 @@ def explain(error: UnexpectedInput, text: str, start: str) -> FilterError:
     if "RPAR" in expected or "RSQB" in expected:
         return wrong("a parenthesis is never closed" if not found else f"',' or ')' is missing before {found!r}")
     return wrong(f"{found!r} cannot stand here" if found else "it ends too early")
+
+
+def _wrong(text: str, column: int, problem: str, hint: str = "") -> FilterError:
+    return FilterError(problem, text=text, column=column, hint=hint)
 
 
 def _operator_missing(found: str, text: str, position: int, wrong: Any) -> FilterError:
