@@ -695,6 +695,8 @@ def test_the_environments_of_two_runs_stand_side_by_side(client: Client, pen: Pe
             ver=1,
         )
         registry.dataset(run_id, "images", f"ds{place}")
+    pen.attribute(runs[1], "determinism:seed", "2", at_us=START_US + 1)
+    pen.attribute(runs[1], "determinism:early", "x", at_us=START_US - 1)
     found = queries.environments(client, "vision", runs)
     assert set(found) == set(runs[:2])
     facts = queries.side_by_side(found[runs[0]], found[runs[1]])
@@ -702,6 +704,7 @@ def test_the_environments_of_two_runs_stand_side_by_side(client: Client, pen: Pe
     assert differing == [
         ("packages", "extra", None, "1"),
         ("packages", "torch", "2.0", "2.1"),
+        ("determinism", "seed", "1", "2"),
         ("job", "slurm_job_id", "0", "1"),
         ("data", "images (training)", "ds0", "ds1"),
         ("params", "lr", "0.1", "0.2"),

@@ -112,7 +112,7 @@ def recipe_of(client: Client, header: RunHeader, store: Any) -> Recipe:
         command=writer.command,
         cwd=writer.cwd,
         job=writer.job,
-        determinism={**writer.determinism, **_seeds_seen_later(client, run.project, run.run_id)},
+        determinism=writer.determinism,
         image=writer.container.get("image", ""),
         inputs=[Input(one.kind, one.name, one.digest, one.source) for one in datasets]
         + [Input("artifact", _named(run.project, version), version.digest, "") for version in used],
@@ -162,20 +162,9 @@ def _named(project: str, version: ArtifactVersion) -> str:
 
 
 def _variables(writer: Writer) -> tuple[dict[str, str], dict[str, str]]:
-    told = {**writer.environment, **{k: v for k, v in writer.determinism.items() if k.isupper()}}
+    told = {**writer.environment, **{k: v for k, v in writer.determinism_at_start.items() if k.isupper()}}
     again = {k: v for k, v in sorted(told.items()) if k not in NOT_AGAIN and not k.startswith(HERE_ONLY)}
     return again, {k: v for k, v in sorted(told.items()) if k not in again}
-
-
-def _seeds_seen_later(client: Client, project: str, run_id: str) -> dict[str, str]:
-    """Seeds that were set after init(): attributes of the run."""
-    answer = client.query(
-        "SELECT substring(key, 13), argMax(value, ver) FROM run_attrs WHERE project = {project:String} AND "
-        "run_id = {run_id:UUID} AND startsWith(key, 'determinism:') GROUP BY key HAVING argMax(is_deleted, ver) = 0 "
-        "ORDER BY key",
-        parameters={"project": project, "run_id": run_id},
-    )
-    return {str(name): str(value) for name, value in answer.result_rows}
 
 
 def _files(client: Client, project: str, digest: str, store: Any, problems: list[str]) -> dict[str, bytes]:

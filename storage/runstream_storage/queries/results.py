@@ -144,6 +144,8 @@ class Writer:
     packages: dict[str, str]
     job: dict[str, str] = field(default_factory=dict)
     determinism: dict[str, str] = field(default_factory=dict)
+    """Seeds and flags as last seen; what was set after the start wins."""
+    determinism_at_start: dict[str, str] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     container: dict[str, str] = field(default_factory=dict)
 

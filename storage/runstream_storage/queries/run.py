@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runstream_storage.execution import moment, rows
@@ -46,7 +47,10 @@ def run(client: Client, project: str, run_id: str) -> RunHeader | None:
 
 
 def writers(client: Client, project: str, run_id: str) -> list[Writer]:
-    """The processes of a run, the newest attempt and the lowest rank first."""
+    """The processes of a run, the newest attempt and the lowest rank first.
+
+    Seeds and flags that were set after the start are in `determinism`, too: the first rank of an attempt looks again.
+    """
     found = []
     for row in rows(client, "writers", project=project, run_id=run_id):
         writer, attempt, rank, started_us, last_us, state, exit_code, reason, calls, user, host, pid, command = row[:13]
@@ -77,11 +81,28 @@ def writers(client: Client, project: str, run_id: str) -> list[Writer]:
                 packages=packages,
                 job=job,
                 determinism=determinism,
+                determinism_at_start=determinism,
                 sources=sources,
                 container=container,
             )
         )
-    return found
+    return _with_later_seeds(client, project, run_id, found) if found else found
+
+
+def _with_later_seeds(client: Client, project: str, run_id: str, found: list[Writer]) -> list[Writer]:
+    """What was seen later belongs to the newest attempt that had begun by then, and wins over its start."""
+    first_of: dict[int, Writer] = {}
+    for writer in found:
+        first_of.setdefault(writer.attempt, writer)
+    seen: dict[int, dict[str, str]] = {}
+    for name, text, seen_us in rows(client, "seeds_seen_later", project=project, run_id=run_id):
+        begun = [writer for writer in first_of.values() if writer.started_at <= moment(seen_us)]
+        if begun:
+            seen.setdefault(begun[0].writer, {})[name] = text
+    return [
+        replace(writer, determinism={**writer.determinism, **seen[writer.writer]}) if writer.writer in seen else writer
+        for writer in found
+    ]
 
 
 def params(client: Client, project: str, run_ids: Sequence[str]) -> dict[str, dict[str, Value]]:
