@@ -5,12 +5,14 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import socket
 import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pandas as pd
@@ -26,6 +28,7 @@ from runstream.datasets import described
 from runstream.datasets.digest_cache import DigestCache
 from runstream.datasets.files import FileDigests, Found
 from runstream.datasets.progress import Progress
+from runstream.objects import open_store
 from runstream.packages import sha256_hex
 
 
@@ -405,6 +408,44 @@ def test_what_an_address_serves_is_read_as_a_stream(address: str) -> None:
     assert (told.kind, told.digest, told.size) == ("uri", sha256_hex(b"abc" * 1000), 3000)
     with pytest.raises(OSError, match="404"):
         found(address + "none")
+
+
+def test_an_answer_that_ends_early_has_no_digest() -> None:
+    def answer(listening: socket.socket) -> None:
+        with listening.accept()[0] as client:
+            client.recv(65536)
+            client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=answer, args=(listening,))
+        thread.start()
+        with pytest.raises(OSError, match="ended after 3 of 10 bytes"):
+            found(f"http://127.0.0.1:{listening.getsockname()[1]}/x")
+        thread.join()
+
+
+def test_an_object_of_s3_is_read_with_the_keys_of_the_store(bucket: str, held: Callable[..., Any]) -> None:
+    store = open_store(bucket)
+    store.put_bytes("data/train.bin", b"abc" * 1000)
+    of = urlsplit(bucket).path.strip("/")
+    with runstream.init(settings={"s3": bucket}) as run:
+        whole = run.log_dataset({"train": f"s3://{of}/data/train.bin"}, name="parts")
+        one = run.log_dataset(f"s3://{of}/data/trai%6e.bin")
+        assert run.log_dataset(f"s3://{of}/none") is None
+    assert one is not None
+    assert (one.kind, one.digest, one.size) == ("uri", sha256_hex(b"abc" * 1000), 3000)
+    assert whole is not None
+    assert whole.size == 3000
+    assert [event["name"] for event in held(run).of("DatasetLogged")] == ["parts", one.name]
+
+
+@pytest.mark.parametrize(
+    ("address", "remedy"), [("gs://bucket/x", "fsspec"), ("s3://bucket/x", "RUNSTREAM_S3"), ("abc9://x", "the path")]
+)
+def test_an_address_that_nobody_here_reads_is_refused_with_a_remedy(address: str, remedy: str, caplog: Any) -> None:
+    with runstream.init() as run:
+        assert run.log_dataset(address) is None
+    assert remedy in caplog.text
 
 
 def test_large_directories_are_read_side_by_side_to_the_same_digest(

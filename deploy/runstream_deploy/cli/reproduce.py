@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from runstream.errors import RunstreamError
+from runstream.settings import Settings
 from runstream_deploy.cli.connection import Directory, Url, database_url, settings_of
 from runstream_deploy.cli.exits import FOUND, USAGE, fail, told
 
@@ -78,11 +81,12 @@ def fingerprint(
     from runstream.datasets.files import FileDigests
     from runstream.datasets.progress import Progress
 
+    s3 = Settings.from_env(os.environ).s3
     for path in paths:
         progress = Progress(path)
         try:
-            digest = described(path, FileDigests(None), progress).digest
-        except (OSError, TypeError) as error:
+            digest = described(path, FileDigests(None), progress, s3).digest
+        except (OSError, TypeError, RunstreamError) as error:
             fail(f"{path}: {error}", FOUND)
         finally:
             progress.end()

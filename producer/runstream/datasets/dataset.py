@@ -38,51 +38,51 @@ class Dataset:
     profile: dict[str, Any]
 
 
-def described(data: Any, files: FileDigests, progress: Progress) -> Found:
-    """Digest, schema and profile of `data`. Raises TypeError for what has no canonical form, OSError for files."""
+def described(data: Any, files: FileDigests, progress: Progress, s3: str = "") -> Found:
+    """Digest, schema and profile of `data`. `s3`: the object store that may serve s3://. Raises TypeError for what has no canonical form, OSError for files."""
     if isinstance(data, os.PathLike):
         return files.described(Path(data), progress)
     if isinstance(data, str) and data:
-        return _of_text(data, files, progress)
+        return _of_text(data, files, progress, s3)
     library = type(data).__module__.partition(".")[0]
     if library in TABLES or hasattr(data, "__arrow_c_stream__"):
         from runstream.datasets.tables import splits, table
 
         parts = splits(data)
-        return _of_parts(parts, files, progress) if parts is not None else table(data, progress)
+        return _of_parts(parts, files, progress, s3) if parts is not None else table(data, progress)
     if library in ARRAYS and (hasattr(data, "shape") or hasattr(data, "__array__")):
         from runstream.datasets.arrays import array
 
         return array(data, progress)
     if isinstance(data, Mapping):
-        return _of_parts({str(name): part for name, part in data.items()}, files, progress)
+        return _of_parts({str(name): part for name, part in data.items()}, files, progress, s3)
     if isinstance(tensors := getattr(data, "tensors", None), tuple):  # torch.utils.data.TensorDataset
-        return _of_parts({str(i): part for i, part in enumerate(tensors)}, files, progress)
+        return _of_parts({str(i): part for i, part in enumerate(tensors)}, files, progress, s3)
     if isinstance(data, list | tuple) and data:
         if all(isinstance(path, str | os.PathLike) for path in data):
             return files.described_list([Path(path) for path in data], progress)
         if len(data) <= MAX_PARTS and not isinstance(data[0], int | float | complex | bytes):
-            return _of_parts({str(i): part for i, part in enumerate(data)}, files, progress)
+            return _of_parts({str(i): part for i, part in enumerate(data)}, files, progress, s3)
     raise TypeError(
         f"a {type(data).__module__}.{type(data).__qualname__} has no fingerprint; give a path, an address, an array, a "
         "table, a Hugging Face dataset, or a mapping of those"
     )
 
 
-def _of_text(text: str, files: FileDigests, progress: Progress) -> Found:
+def _of_text(text: str, files: FileDigests, progress: Progress, s3: str) -> Found:
     scheme, found, _ = text.partition("://")
     if found and scheme.isalnum() and scheme.lower() != "file":
         from runstream.datasets.addresses import address
 
-        return address(text, progress)
+        return address(text, progress, s3)
     return files.described(Path(text.removeprefix("file://")).expanduser(), progress)
 
 
-def _of_parts(parts: Mapping[str, Any], files: FileDigests, progress: Progress) -> Found:
+def _of_parts(parts: Mapping[str, Any], files: FileDigests, progress: Progress, s3: str) -> Found:
     """Of named parts, such as the splits of a dataset: their digests in order of name."""
     if not parts:
         raise TypeError("an empty collection has no fingerprint")
-    found = {name: described(part, files, progress) for name, part in sorted(parts.items())}
+    found = {name: described(part, files, progress, s3) for name, part in sorted(parts.items())}
     lines = [[name, part.kind, part.digest] for name, part in found.items()]
     text = json.dumps(lines, ensure_ascii=True, separators=(",", ":"))
     kinds = {part.kind for part in found.values()}

@@ -33,7 +33,7 @@ def fingerprint(
     files = FileDigests(DigestCache(settings.dir / CACHE_FILE) if settings.dataset_cache else None)
     progress = Progress(name or (str(data) if isinstance(data, str | Path) else type(data).__name__))
     try:
-        found = described(data, files, progress)
+        found = described(data, files, progress, settings.s3)
     finally:
         progress.end()
     profile = dict(found.profile)
