@@ -124,6 +124,38 @@ def test_several_runs_are_tagged_at_once_and_archived(visit: Visit) -> None:
     visit.fine()
 
 
+def test_a_star_is_clicked_in_the_table_and_found_by_the_filter(visit: Visit) -> None:
+    page = visit.go("/?archived=true")
+    page.get_by_role("button", name="Star mlp-1").click()
+    page.get_by_text("mlp-1 starred").wait_for()
+    page.get_by_label("Filter runs").fill("starred")
+    expect(page.get_by_role("button", name="Remove the star of mlp-1")).to_have_attribute("aria-pressed", "true")
+    page.get_by_label("Select mlp-2").wait_for(state="detached")
+    page.get_by_role("button", name="Starred", exact=True).press("Enter")
+    page.wait_for_url("**sort=-starred**")
+    page.get_by_role("button", name="Remove the star of mlp-1").press("Enter")
+    page.get_by_text("No run matches the filter").wait_for()
+    visit.fine()
+
+
+def test_two_people_who_edit_one_run_keep_what_the_other_changed(visit: Visit, served: Path) -> None:
+    page = visit.go("/run?run=mlp-2")
+    other = page.context.new_page()
+    other.goto(page.url)
+    for tab in (page, other):
+        tab.locator("h1", has_text="mlp-2").wait_for()
+        tab.get_by_role("button", name="Edit").click()
+    for tab, field, text in ((page, "Group", "theirs"), (other, "Job type", "ours")):
+        tab.get_by_label(field, exact=True).fill(text)
+        tab.get_by_label(field, exact=True).press("Tab")
+        tab.get_by_role("button", name="Save", exact=True).click()
+        tab.get_by_text("mlp-2 changed").wait_for()
+    for tab in (page, other):
+        for text in ("theirs", "ours"):
+            tab.locator("dd", has_text=text).first.wait_for()
+    visit.fine()
+
+
 def test_a_version_becomes_a_model_that_is_promoted_and_drawn(visit: Visit) -> None:
     page = visit.go("/artifacts?artifact=classifier&version=best")
     page.get_by_role("button", name="More", exact=True).click()

@@ -74,8 +74,8 @@ def accepted(before: str) -> set[str]:
 
 def _is_truth(before: str) -> bool:
     """Whether what stands last is a condition by itself."""
-    words = before.rsplit(maxsplit=1)
-    return bool(words) and ATTRIBUTES.get(words[-1].lstrip("(").lower(), ("", ""))[0] == "bool"
+    name = before.rsplit(maxsplit=1)[-1].lstrip("(").lower() if before.strip() else ""
+    return name in ATTRIBUTES and ATTRIBUTES[name][0] == "bool"
 
 
 def subjects(word: str, lookup: Lookup) -> list[str]:

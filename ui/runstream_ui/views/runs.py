@@ -11,7 +11,7 @@ import streamlit as st
 from runstream_storage.errors import FilterError
 from runstream_storage.queries import Best, MetricDefinitions
 from runstream_storage.queries.results import RunRow, RunsPage
-from runstream_ui import columns, data, formats, frame, urls
+from runstream_ui import columns, data, edits, formats, frame, run_edits, urls
 from runstream_ui.columns import described
 from runstream_ui.markup import in_html
 from runstream_ui.palette import run_colour, state_colour
@@ -29,6 +29,7 @@ _REFRESH_S = 5
 _MAX_CHARTED = 30
 _PAGING_PX = 400
 _FIXED = (
+    Column("starred", "★", hint="Starred by hand: click to sort", sortable=True, name="Starred"),
     Column("name", "Name", sortable=True, pin=True),
     Column("state", "State", sortable=True),
     Column("tags", "Tags"),
@@ -99,6 +100,7 @@ def _runs(project: str, where: str, chosen: Sequence[str]) -> None:
         on_select=_select,
         on_sort=_sort,
         on_open=lambda run_id, _column: frame.go("run", project=project, run=run_id),
+        on_press=lambda run_id, _column: _star(answer.rows, run_id),
         max_height="min(58vh, 44rem)",
     )
     _paging(answer.matched, size, number)
@@ -191,8 +193,9 @@ def _row(project: str, run: RunRow, chosen: Sequence[str], missing: int) -> Row:
     now = datetime.now(UTC)
     elapsed = formats.elapsed_s(run.duration_s, run.created_at, run.state, now)
     cells = [
+        _starred(run),
         Cell(
-            text=f"{'★ ' if run.starred else ''}{formats.middle_cut(run.name, 44)}",
+            text=formats.middle_cut(run.name, 44),
             hover=f"{run.name}{' (archived)' if run.archived else ''}",
             href=urls.run_link(project, run.run_id),
             swatch=run_colour(run.run_id),
@@ -209,6 +212,21 @@ def _row(project: str, run: RunRow, chosen: Sequence[str], missing: int) -> Row:
     ]
     cells += [value_cell(run.values.get(text), logged=bool(described(text).aggregate)) for text in chosen]
     return Row(run.run_id, tuple(cells), label=run.name)
+
+
+def _starred(run: RunRow) -> Cell:
+    """A star to click; where pages are read-only, whether there is one."""
+    if not edits.allowed():
+        return Cell("★", "starred", mark="star") if run.starred else Cell()
+    does = f"{'Remove the star of' if run.starred else 'Star'} {run.name}"
+    return Cell("★" if run.starred else "☆", press=does, pressed=run.starred)
+
+
+def _star(rows: Sequence[RunRow], run_id: str) -> None:
+    run = next((row for row in rows if row.run_id == run_id), None)
+    if run is not None:
+        run_edits.star([run], starred=not run.starred)
+        st.rerun("app")
 
 
 def value_cell(value: bool | int | float | str | None, *, logged: bool) -> Cell:

@@ -53,6 +53,7 @@ export default function (component) {
       const arrow = col.sorted === 'desc' ? ' ↓' : col.sorted === 'asc' ? ' ↑' : '';
       const button = make('button', col.sorted ? 'sorted' : '', col.label + arrow);
       button.type = 'button';
+      if (col.name) button.setAttribute('aria-label', col.name);
       th.setAttribute('aria-sort', col.sorted === 'desc' ? 'descending' : col.sorted === 'asc' ? 'ascending' : 'none');
       button.onclick = () => setTriggerValue('sort', { column: col.id, at: Date.now() });
       th.append(button);
@@ -130,6 +131,16 @@ export default function (component) {
           setTriggerValue('open', { id: r.id, column: col.id, at: Date.now() });
         };
         td.append(a);
+      } else if (cell.press) {
+        const button = make('button', 'press' + (cell.pressed ? ' pressed' : ''), cell.text);
+        button.type = 'button';
+        button.setAttribute('aria-label', cell.press);
+        button.setAttribute('aria-pressed', cell.pressed ? 'true' : 'false');
+        button.onclick = () => {
+          button.disabled = true;  // until the server has drawn the row again
+          setTriggerValue('press', { id: r.id, column: col.id, at: Date.now() });
+        };
+        td.append(button);
       } else td.append(document.createTextNode(cell.text ?? ''));
       if (cell.flag) {
         const flag = make('span', 'flag', '▲');

@@ -28,7 +28,7 @@ Kind = Literal["text", "number", "code", "wrap", "muted"]
 @dataclass(frozen=True)
 class Column:
     """`pin` keeps the column in view when the table scrolls sideways; one column at most. `origin` stands small above
-    the label."""
+    the label; `name` is what a sign for a label is called."""
 
     id: str
     label: str
@@ -39,6 +39,7 @@ class Column:
     pin: bool = False
     swatch: str = ""
     origin: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Chip:
 class Cell:
     """`dot` and `swatch` are CSS colours; `mark` is differs, absent or muted; `hover` is the whole or exact text;
     `flag` says what is wrong, behind a small mark. `image` and `play` are addresses of a picture, shown in small, and
-    of a sound or video."""
+    of a sound or video. `press` makes the text a button and says what it does; `pressed` is its state."""
 
     text: str = ""
     hover: str = ""
@@ -65,6 +66,8 @@ class Cell:
     flag: str = ""
     image: str = ""
     play: str = ""
+    press: str = ""
+    pressed: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,9 +87,11 @@ def table(
     on_select: Callable[[list[str]], None] | None = None,
     on_sort: Callable[[str], None] | None = None,
     on_open: Callable[[str, str], None] | None = None,
+    on_press: Callable[[str, str], None] | None = None,
     max_height: str = "none",
 ) -> None:
-    """Draw the table; the callbacks get the selected row ids, the id of the clicked column, (row id, column id).
+    """Draw the table; the callbacks get the selected row ids, the id of the clicked column, (row id, column id) of a link
+    or a button.
 
     They run before the script or fragment that drew the table runs again.
     """
@@ -110,6 +115,11 @@ def table(
         if on_open and isinstance(payload, dict):
             on_open(str(payload.get("id", "")), str(payload.get("column", "")))
 
+    def pressed() -> None:
+        payload = event("press")
+        if on_press and isinstance(payload, dict):
+            on_press(str(payload.get("id", "")), str(payload.get("column", "")))
+
     _draw(
         key=key,
         data={
@@ -124,6 +134,7 @@ def table(
         on_select_change=selected_changed,
         on_sort_change=sort_clicked,
         on_open_change=opened,
+        on_press_change=pressed,
     )
 
 
