@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import structlog
 
 from runstream_ingest import curves, faults
+from runstream_ingest.buffers import Buffers
 from runstream_ingest.commit import Offsets
 from runstream_ingest.coverage import Coverage
 from runstream_ingest.dead_letters import MAX_ERROR_CHARACTERS, DeadLetter, DeadLetters
@@ -106,11 +107,12 @@ class Insert:
         self._dead_letters = dead_letters
         self._metrics = metrics
         self._then = then
+        self._buffers = Buffers()
         self._running: deque[_Batch] = deque()
         """The oldest first."""
 
     async def put(self, item: Carried[Decoded], /) -> None:
-        blocks = _exploded_or_none(item.value.messages, item.value.redone)
+        blocks = _exploded_or_none(item.value.messages, item.value.redone, self._buffers)
         await self._settled(IN_FLIGHT - 1)
         before = self._running[-1] if self._running else None
         batch = _Batch()
@@ -170,8 +172,13 @@ class Insert:
             await self._insert(blocks, name)
         except InsertRefused as error:
             return await self._without_refused(decoded.messages, decoded.redone, error), None
-        probed = "points" in blocks and self._with_tokens and self._offsets.is_fresh
-        return decoded.messages, probe_of(blocks["points"]) if probed else None
+        points, probe = blocks.get("points"), None
+        if points is not None:
+            if self._with_tokens and self._offsets.is_fresh:
+                probe = probe_of(points)
+            if points.memory is not None:
+                self._buffers.give(points.memory)
+        return decoded.messages, probe
 
     async def _settle(
         self, item: Carried[Decoded], messages: Sequence[Message], probe: Probe | None, name: str
@@ -256,18 +263,18 @@ def runs_of(messages: Iterable[Message]) -> tuple[set[int], set[int]]:
     return runs, flagged
 
 
-def _exploded_or_none(messages: Sequence[Message], redone: Redone) -> dict[str, Block] | None:
+def _exploded_or_none(messages: Sequence[Message], redone: Redone, buffers: Buffers) -> dict[str, Block] | None:
     """The blocks, or None when they cannot be made: the insert then finds out which message is at fault."""
     try:
-        return _exploded(messages, redone)
+        return _exploded(messages, redone, buffers)
     except InsertRefused:
         return None
 
 
-def _exploded(messages: Sequence[Message], redone: Redone) -> dict[str, Block]:
+def _exploded(messages: Sequence[Message], redone: Redone, buffers: Buffers | None = None) -> dict[str, Block]:
     """A block for each table that gets rows. Raises InsertRefused when a value does not fit its column."""
     try:
-        blocks: dict[str, Block] = blocks_of(_frames(messages), redone)._asdict()
+        blocks: dict[str, Block] = blocks_of(_frames(messages), redone, buffers)._asdict()
         rows: defaultdict[str, list[Row]] = defaultdict(list)
         for message in messages:
             if isinstance(message, Event):

@@ -159,6 +159,8 @@ class Block:
 
     rows: int
     columns: tuple[tuple[str, Type, Any], ...]
+    memory: NDArray[np.uint8] | None = None
+    """Lent by `runstream_ingest.buffers`, if the columns lie in such."""
 
     @property
     def names(self) -> list[str]:

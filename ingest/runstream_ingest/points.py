@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runstream_ingest.buffers import Buffers, Carver, size_of
 from runstream_ingest.curves import Curves
 from runstream_ingest.frames import Frame
 from runstream_ingest.native import Block
 from runstream_ingest.stacks import Keys, Stack, stacked
 from runstream_ingest.summaries import Redone, Summaries
 from runstream_ingest.tables import block_of_columns
+
+_DTYPES = (np.uint32, np.int64, np.int64, np.float64, np.uint64, np.uint16, np.uint64, np.int32, np.int64)
+"""Of the columns of `points` from `rank` to `src_offset`."""
 
 
 class PointBlocks(NamedTuple):
@@ -25,12 +30,17 @@ class PointBlocks(NamedTuple):
     curve: Block
 
 
-def blocks_of(frames: Sequence[Frame], redone: Redone = MappingProxyType({})) -> PointBlocks:
-    """What the frames write, their summaries and tiers of curves included."""
+def blocks_of(
+    frames: Sequence[Frame], redone: Redone = MappingProxyType({}), buffers: Buffers | None = None
+) -> PointBlocks:
+    """What the frames write, their summaries and tiers of curves included.
+
+    The columns of `points` lie in memory of `buffers`; `Block.memory` is to be given back when they were sent.
+    """
     stacks = stacked(frames)
     projects = Keys(sum(len(stack.groups) for stack in stacks))
     metrics = Keys(sum({id(stack.keys): len(stack.keys.names) for stack in stacks}.values()))
-    points = _Points(sum(stack.points for stack in stacks), projects, metrics)
+    points = _Points(sum(stack.points for stack in stacks), projects, metrics, buffers or Buffers())
     summaries = Summaries(sum(len(stack.groups) * len(stack.keys.names) for stack in stacks), projects, metrics)
     curves = Curves(projects, metrics)
     for stack in stacks:
@@ -41,22 +51,27 @@ def blocks_of(frames: Sequence[Frame], redone: Redone = MappingProxyType({})) ->
 
 
 class _Points:
-    def __init__(self, rows: int, projects: Keys, metrics: Keys) -> None:
+    def __init__(self, rows: int, projects: Keys, metrics: Keys, buffers: Buffers) -> None:
         self._projects, self._metrics = projects, metrics
         self._rows = rows
         self._at = 0
-        self.project = np.empty(rows, projects.dtype)
-        self.run_id = np.empty((rows, 2), np.uint64)
-        self.metric = np.empty(rows, metrics.dtype)
-        self.rank = np.empty(rows, np.uint32)
-        self.step = np.empty(rows, np.int64)
-        self.ts_us = np.empty(rows, np.int64)
-        self.value = np.empty(rows, np.float64)
-        self.ver = np.empty(rows, np.uint64)
-        self.attempt = np.empty(rows, np.uint16)
-        self.writer = np.empty(rows, np.uint64)
-        self.src_partition = np.empty(rows, np.int32)
-        self.src_offset = np.empty(rows, np.int64)
+        dtypes = (projects.dtype, "2u8", metrics.dtype, *_DTYPES)
+        self._memory = buffers.take(size_of(rows, *dtypes))
+        columns = Carver(self._memory)
+        self.project = columns.array(rows, projects.dtype)
+        self.run_id = columns.array(2 * rows, np.uint64).reshape(rows, 2)
+        self.metric = columns.array(rows, metrics.dtype)
+        (
+            self.rank,
+            self.step,
+            self.ts_us,
+            self.value,
+            self.ver,
+            self.attempt,
+            self.writer,
+            self.src_partition,
+            self.src_offset,
+        ) = (columns.array(rows, dtype) for dtype in _DTYPES)
 
     def add(self, stack: Stack) -> NDArray[np.float64]:
         """Fills the stack's place; the values as G x M x R, metrics in the order of their bytes."""
@@ -86,7 +101,7 @@ class _Points:
         return cast("NDArray[np.float64]", values.view(np.float64))
 
     def block(self) -> Block:
-        return block_of_columns(
+        block = block_of_columns(
             "points",
             self._rows,
             self._projects.keyed(self.project),
@@ -102,3 +117,4 @@ class _Points:
             self.src_partition,
             self.src_offset,
         )
+        return replace(block, memory=self._memory)
