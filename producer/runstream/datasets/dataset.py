@@ -39,7 +39,10 @@ class Dataset:
 
 
 def described(data: Any, files: FileDigests, progress: Progress, s3: str = "") -> Found:
-    """Digest, schema and profile of `data`. `s3`: the object store that may serve s3://. Raises TypeError for what has no canonical form, OSError for files."""
+    """Digest, schema and profile of `data`. `s3`: the object store that may serve s3://.
+
+    Raises TypeError for what has no canonical form, OSError for files.
+    """
     if isinstance(data, os.PathLike):
         return files.described(Path(data), progress)
     if isinstance(data, str) and data:
