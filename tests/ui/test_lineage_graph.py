@@ -56,6 +56,18 @@ def test_two_hundred_runs_of_one_dataset_are_folded_into_a_few_and_a_count() -> 
     assert lineage_graph.height_px(lineage_graph.columns(drawn)) < 700
 
 
+def test_many_rows_have_room_for_their_labels_and_begin_where_people_look_first() -> None:
+    runs = [_node(f"run{place}") for place in range(250)]
+    lineage = Lineage((_node("data", "dataset"), *runs), tuple(("data", run.id) for run in runs), "data")
+    order = lineage_graph.columns(lineage)
+    (graph,) = lineage_graph.options(lineage, order)["series"]
+    drawn = {node["id"]: node for node in graph["data"]}
+    assert lineage_graph.height_px(order) >= 250 * 20
+    assert drawn["data"]["value"] == [0, 0]
+    assert {node["label"]["position"] for node in drawn.values()} == {"right"}
+    assert not any("\n" in node["label"]["formatter"] for node in drawn.values())
+
+
 def test_runs_that_each_made_a_model_of_one_dataset_are_folded_with_their_models() -> None:
     runs, models = ([_node(f"{word}{place}", kind) for place in range(30)] for word, kind in _CHAINS)
     edges = [("data", run.id) for run in runs] + [(run.id, model.id) for run, model in zip(runs, models, strict=True)]

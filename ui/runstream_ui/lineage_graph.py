@@ -20,8 +20,11 @@ Kind = Literal["artifact", "dataset", "run", "model"]
 _SHAPES = {"artifact": "roundRect", "dataset": "diamond", "run": "circle", "model": "triangle", "folded": "emptyCircle"}
 _COLOURS = {"artifact": "#2b86d9", "dataset": "#c77c02", "run": "#15917a", "model": "#8a6fe0", "folded": "#7b8794"}
 _TEXT = "#7c8793"
-_EDGE = "rgba(124, 135, 147, 0.55)"
-_ROW_PX, _MARGIN_PX, _MIN_PX, _MAX_PX = 58, 40, 260, 5_000
+_EDGE, _FAINT_EDGE = "rgba(124, 135, 147, 0.55)", "rgba(124, 135, 147, 0.28)"
+_ROW_PX, _MARGIN_PX, _MIN_PX, _MAX_PX = 58, 40, 260, 8_000
+_TALL = 14
+"""With more rows, columns begin at the top, where people look first, and labels stand in one line beside the node."""
+_TALL_ROW_PX = 26
 _COLUMNS_IN_VIEW = 6
 _SWEEPS = 6
 _KEPT = 8
@@ -116,15 +119,19 @@ def columns(lineage: Lineage) -> list[list[str]]:
 def height_px(order: Sequence[Sequence[str]]) -> int:
     """How tall the drawing has to be for its labels not to meet."""
     tallest = max((len(column) for column in order), default=0)
-    return min(_MAX_PX, max(_MIN_PX, tallest * _ROW_PX + 2 * _MARGIN_PX))
+    row_px = _TALL_ROW_PX if tallest > _TALL else _ROW_PX
+    return min(_MAX_PX, max(_MIN_PX, tallest * row_px + 2 * _MARGIN_PX))
 
 
 def options(lineage: Lineage, order: Sequence[Sequence[str]]) -> dict[str, Any]:
     """ECharts options; the data of a node has its id under `id`."""
     tallest = max((len(column) for column in order), default=1)
-    rows = {name: (tallest - len(column)) / 2 + row for column in order for row, name in enumerate(column)}
+    tall = tallest > _TALL
+    rows = {
+        name: row + (0 if tall else (tallest - len(column)) / 2) for column in order for row, name in enumerate(column)
+    }
     place = {name: (column, rows[name]) for column, names in enumerate(order) for name in names}
-    nodes = [_drawn(node, place[node.id], focus=node.id == lineage.focus) for node in lineage.nodes]
+    nodes = [_drawn(node, place[node.id], focus=node.id == lineage.focus, tall=tall) for node in lineage.nodes]
     last, start = len(order) - 1, place.get(lineage.focus, (0, 0.0))[0]
     first_shown = max(0, min(start - _COLUMNS_IN_VIEW // 2, last - _COLUMNS_IN_VIEW + 1))
     zoom = {"type": "inside", "xAxisIndex": 0, "filterMode": "none", "zoomOnMouseWheel": "ctrl", "minValueSpan": 1}
@@ -151,7 +158,7 @@ def options(lineage: Lineage, order: Sequence[Sequence[str]]) -> dict[str, Any]:
                     "links": [{"source": start, "target": end} for start, end in lineage.edges],
                     "edgeSymbol": ["none", "arrow"],
                     "edgeSymbolSize": 7,
-                    "lineStyle": {"color": _EDGE, "width": 1.4, "curveness": 0.06},
+                    "lineStyle": {"color": _FAINT_EDGE if tall else _EDGE, "width": 1.4, "curveness": 0.06},
                     "emphasis": {"focus": "adjacency", "lineStyle": {"width": 2.4}},
                     "blur": {"itemStyle": {"opacity": 0.25}, "lineStyle": {"opacity": 0.15}},
                 }
@@ -168,11 +175,12 @@ def in_chart_with_scripts(chart: dict[str, Any]) -> dict[str, Any]:
     return cleaned
 
 
-def _drawn(node: Node, place: tuple[int, float], *, focus: bool) -> dict[str, Any]:
+def _drawn(node: Node, place: tuple[int, float], *, focus: bool, tall: bool) -> dict[str, Any]:
     colour = _COLOURS[node.kind]
     lines = f"{{name|{_plain(middle_cut(node.label, _LABEL))}}}"
-    if node.note:
-        lines += f"\n{{note|{_plain(middle_cut(node.note, _LABEL + 4))}}}"
+    separator = " " if tall else "\n"
+    if node.note and (not tall or node.kind == "folded"):
+        lines += f"{separator}{{note|{_plain(middle_cut(node.note, _LABEL + 4))}}}"
     return {
         "id": node.id,
         "name": node.id,
@@ -180,13 +188,13 @@ def _drawn(node: Node, place: tuple[int, float], *, focus: bool) -> dict[str, An
         "hover": node.hover or node.label,
         "value": [place[0], place[1]],
         "symbol": _SHAPES[node.kind],
-        "symbolSize": 22 if focus else 16,
+        "symbolSize": 22 if focus else 12 if tall else 16,
         "cursor": "pointer",
         "itemStyle": {"color": colour, "borderColor": colour}
         | ({"shadowBlur": 0, "borderWidth": 6, "borderColor": f"{colour}66"} if focus else {}),
         "label": {
             "show": True,
-            "position": "bottom",
+            "position": "right" if tall else "bottom",
             "distance": 5,
             "formatter": lines,
             "rich": {
