@@ -13,7 +13,7 @@ import runstream
 from runstream_storage.queries.media import MediaItem
 from runstream_ui import file_types, logged_tables
 from runstream_ui.media_items import Classes, item_json, plotly_figure, shown_as
-from runstream_ui.point_cloud import points_of
+from runstream_ui.shape_files import shape_of
 
 PHOTO = np.random.default_rng(0).random((24, 32, 3))
 
@@ -68,9 +68,9 @@ def test_a_point_cloud_is_drawn(width: int) -> None:
     points = np.abs(np.random.default_rng(0).normal(size=(50, width))).round(2)
     points[:, 3:] = 7
     blob, content = _blob(runstream.Object3D(points))
-    assert shown_as(_item(blob, content)) == "points"
-    found = points_of(blob.mime, content)
-    assert found.total == 50
+    assert shown_as(_item(blob, content)) == "shape"
+    found = shape_of(blob.mime, content)
+    assert len(found.xyz) == 50
     assert (found.rgb is not None) == (width > 3)
 
 

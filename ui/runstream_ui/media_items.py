@@ -10,7 +10,7 @@ from typing import Any
 from runstream_storage.queries.media import MediaItem
 from runstream_ui import formats, urls
 from runstream_ui.palette import RUN_COLOURS
-from runstream_ui.point_cloud import DRAWN
+from runstream_ui.shape_files import DRAWN
 
 PLOTLY = "application/vnd.plotly.v1+json"
 # Moving pictures that browsers show as pictures.
@@ -51,7 +51,7 @@ class Classes:
 
 
 def shown_as(item: MediaItem) -> str:
-    """How a browser shows it: image, audio, video, html, points, text, plotly or, for anything else, file."""
+    """How a browser shows it: image, audio, video, html, shape, text, plotly or, for anything else, file."""
     if item.kind == "file":
         return "file"
     if item.mime in _PICTURES or item.mime == _DRAWING:
@@ -61,7 +61,7 @@ def shown_as(item: MediaItem) -> str:
     if item.mime == "text/html":
         return "html"
     if item.mime in DRAWN:
-        return "points"
+        return "shape"
     for kind in ("audio", "video"):
         if item.mime.startswith(f"{kind}/"):
             return kind
@@ -69,7 +69,7 @@ def shown_as(item: MediaItem) -> str:
 
 
 def item_json(item: MediaItem, classes: Classes, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """`extra` is what only the bytes say: `points` or `text`, or `why` it is offered as a file."""
+    """`extra` is what only the bytes say: `shape` or `text`, or `why` it is offered as a file."""
     extra = extra or {}
     shown = shown_as(item)
     if "why" in extra or shown == "plotly":

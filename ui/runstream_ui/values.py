@@ -31,6 +31,7 @@ from runstream_ui import objects
 from runstream_ui.data import client
 from runstream_ui.errors import NotReadable
 from runstream_ui.formats import size
+from runstream_ui.shape_files import MAX_BYTES, shape_of
 
 _LIVE_S = 3
 _MAX_ITEMS = 600
@@ -145,6 +146,16 @@ def clock(project: str, run_id: str) -> StepClock | None:
 @st.cache_data(ttl=3_600, show_spinner=False, max_entries=48)
 def content(sha256: str, limit: int) -> bytes:
     """A whole object of at most `limit` bytes. Raises NotReadable and NoSuchFile."""
+    return _read(sha256, limit)
+
+
+@st.cache_data(ttl=3_600, show_spinner=False, max_entries=128)
+def shape(mime: str, sha256: str) -> dict[str, str]:
+    """An object in space for media.js. Raises NotReadable, NoSuchFile and, for what is not drawn, NotDrawable."""
+    return shape_of(mime, _read(sha256, MAX_BYTES)).as_json()
+
+
+def _read(sha256: str, limit: int) -> bytes:
     n_bytes, file = objects.open_file(sha256)
     with file:
         if n_bytes > limit:

@@ -1,4 +1,4 @@
-// Media of some names at one step: pictures with boxes and masks, sound, video, HTML, points, texts and files.
+// Media of some names at one step: pictures with boxes and masks, sound, video, HTML, objects in space, texts and files.
 // Text reaches the page through textContent and attributes only.
 const make = (tag, cls, text) => {
   const el = document.createElement(tag);
@@ -100,7 +100,7 @@ function drawItem(item, root, hidden, colours) {
     const text = make('span', '', item.caption || '');
     caption.append(text);
     const links = make('span');
-    if (['html', 'points'].includes(item.kind)) {
+    if (['html', 'shape'].includes(item.kind)) {
       const large = make('a', '', 'large');
       large.href = '#';
       large.onclick = (event) => { event.preventDefault(); root.rsOpen(place); };
@@ -133,7 +133,7 @@ function view(item, hidden, colours, redraws) {
     return el;
   }
   if (item.kind === 'html') return page(item);
-  if (item.kind === 'points') return points(item);
+  if (item.kind === 'shape') return shape(item);
   if (item.kind === 'text') return make('pre', '', item.text);
   return card(item);
 }
@@ -248,45 +248,35 @@ function page(item) {
   return outer;
 }
 
-// Points in space, turned by dragging, nearer with the wheel.
-function points(item) {
-  const canvas = make('canvas', 'points');
+// Points or triangles in space, turned by dragging, nearer with the wheel or the keys.
+function shape(item) {
+  const canvas = make('canvas', 'shape');
   canvas.setAttribute('role', 'img');
-  canvas.setAttribute('aria-label', item.alt);
+  canvas.setAttribute('aria-label', item.alt + ', an object in space: drag or use the arrow keys to turn it');
+  canvas.tabIndex = 0;
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer;
-  const xyz = new Float32Array(bytes(item.points.xyz));
-  const rgb = item.points.rgb ? new Uint8Array(bytes(item.points.rgb)) : null;
-  const lines = item.points.lines || [];
+  const xyz = new Float32Array(bytes(item.shape.xyz));
+  const rgb = item.shape.rgb ? new Uint8Array(bytes(item.shape.rgb)) : null;
+  const faces = item.shape.faces ? new Uint16Array(bytes(item.shape.faces)) : null;
+  const n = xyz.length / 3;
+  const seen = new Float32Array(3 * n);
   let yaw = 0.6, pitch = 0.4, near = 1;
   const draw = () => {
     const ratio = window.devicePixelRatio || 1;
     const width = (canvas.width = Math.max(1, canvas.clientWidth * ratio));
     const height = (canvas.height = Math.max(1, canvas.clientHeight * ratio));
     const context = canvas.getContext('2d');
-    const size = 0.46 * Math.min(width, height) * near;
+    const size = 0.47 * Math.min(width, height) * near;
     const [sy, cy, sp, cp] = [Math.sin(yaw), Math.cos(yaw), Math.sin(pitch), Math.cos(pitch)];
-    const place = (x, y, z) => {
-      const u = cy * x - sy * y, v = sy * x + cy * y;
-      return [width / 2 + size * u, height / 2 - size * (cp * z - sp * v), cp * v + sp * z];
-    };
-    const dot = Math.max(1, 1.6 * ratio * Math.min(2, near));
-    const own = getComputedStyle(canvas).color;
-    for (let i = 0; i < xyz.length; i += 3) {
-      const [u, v, depth] = place(xyz[i], xyz[i + 1], xyz[i + 2]);
-      if (rgb) context.fillStyle = `rgb(${rgb[i]},${rgb[i + 1]},${rgb[i + 2]})`;
-      else {
-        const t = Math.min(1, Math.max(0, (xyz[i + 2] + 1) / 2));
-        context.fillStyle = `hsl(${250 - 200 * t} 70% ${55 - 12 * depth}%)`;
-      }
-      context.fillRect(u, v, dot, dot);
+    // Right and up on the canvas, and towards who looks.
+    for (let i = 0; i < 3 * n; i += 3) {
+      const u = cy * xyz[i] - sy * xyz[i + 1], v = sy * xyz[i] + cy * xyz[i + 1];
+      seen[i] = width / 2 + size * u;
+      seen[i + 1] = height / 2 - size * (cp * xyz[i + 2] + sp * v);
+      seen[i + 2] = sp * xyz[i + 2] - cp * v;
     }
-    context.strokeStyle = own;
-    context.lineWidth = ratio;
-    for (const line of lines) {
-      context.beginPath();
-      line.forEach((p, i) => { const [u, v] = place(...p); i ? context.lineTo(u, v) : context.moveTo(u, v); });
-      context.stroke();
-    }
+    if (faces) triangles(context, seen, faces, rgb, size);
+    else dots(context, seen, xyz, rgb, Math.max(1, 1.6 * ratio * Math.min(2, near)));
   };
   let from = null;
   canvas.onpointerdown = (event) => { from = [event.clientX, event.clientY]; canvas.setPointerCapture(event.pointerId); };
@@ -303,8 +293,60 @@ function points(item) {
     near = Math.max(0.2, Math.min(12, near * Math.exp(-event.deltaY * 0.001)));
     draw();
   }, { passive: false });
+  canvas.addEventListener('keydown', (event) => {
+    const by = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    const closer = { '+': 1.2, '=': 1.2, '-': 1 / 1.2 }[event.key];
+    if (!by && !closer) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (by) { yaw += 0.12 * by[0]; pitch = Math.max(-1.57, Math.min(1.57, pitch + 0.12 * by[1])); }
+    else near = Math.max(0.2, Math.min(12, near * closer));
+    draw();
+  });
   new ResizeObserver(draw).observe(canvas);
   return canvas;
+}
+
+function dots(context, seen, xyz, rgb, size) {
+  for (let i = 0; i < seen.length; i += 3) {
+    if (rgb) context.fillStyle = `rgb(${rgb[i]},${rgb[i + 1]},${rgb[i + 2]})`;
+    else {
+      const t = Math.min(1, Math.max(0, (xyz[i + 2] + 1) / 2));
+      context.fillStyle = `hsl(${250 - 200 * t} 70% ${55 + 12 * seen[i + 2]}%)`;
+    }
+    context.fillRect(seen[i], seen[i + 1], size, size);
+  }
+}
+
+// From the farthest to the nearest; how much a triangle faces who looks is how bright it is.
+function triangles(context, seen, faces, rgb, size) {
+  const m = faces.length / 3;
+  const depth = new Float32Array(m);
+  for (let f = 0; f < m; f++) depth[f] = seen[3 * faces[3 * f] + 2] + seen[3 * faces[3 * f + 1] + 2] + seen[3 * faces[3 * f + 2] + 2];
+  const order = Uint32Array.from({ length: m }, (_, f) => f).sort((a, b) => depth[a] - depth[b]);
+  context.lineWidth = 1;
+  context.lineJoin = 'round';
+  for (const f of order) {
+    const [a, b, c] = [3 * faces[3 * f], 3 * faces[3 * f + 1], 3 * faces[3 * f + 2]];
+    const [x1, y1, z1] = [seen[b] - seen[a], seen[b + 1] - seen[a + 1], (seen[b + 2] - seen[a + 2]) * size];
+    const [x2, y2, z2] = [seen[c] - seen[a], seen[c + 1] - seen[a + 1], (seen[c + 2] - seen[a + 2]) * size];
+    const [nx, ny, nz] = [y1 * z2 - z1 * y2, z1 * x2 - x1 * z2, x1 * y2 - y1 * x2];
+    const long = Math.hypot(nx, ny, nz);
+    if (!long) continue;
+    // The light comes from the upper left, in front; surfaces have two sides.
+    const front = Math.sign(nz) || 1;
+    const lit = 0.4 + 0.6 * Math.max(0, front * (-0.35 * nx - 0.45 * ny + 0.82 * nz) / long);
+    const own = rgb ? [a, b, c].map((at) => [rgb[at], rgb[at + 1], rgb[at + 2]]) : null;
+    const colour = own ? [0, 1, 2].map((at) => (own[0][at] + own[1][at] + own[2][at]) / 3) : [122, 160, 210];
+    context.fillStyle = context.strokeStyle = `rgb(${colour.map((level) => Math.round(level * lit)).join(',')})`;
+    context.beginPath();
+    context.moveTo(seen[a], seen[a + 1]);
+    context.lineTo(seen[b], seen[b + 1]);
+    context.lineTo(seen[c], seen[c + 1]);
+    context.closePath();
+    context.fill();
+    context.stroke();
+  }
 }
 
 // One thing in large; arrow keys lead to the next picture.

@@ -19,7 +19,6 @@ from runstream_ui.errors import UiError
 from runstream_ui.markup import in_html, in_markdown
 from runstream_ui.media_items import Classes, item_json, plotly_figure, shown_as, top_level
 from runstream_ui.palette import run_colour
-from runstream_ui.point_cloud import MAX_BYTES, points_of
 from runstream_ui.widgets.empty import guarded, no_media
 from runstream_ui.widgets.step_slider import step_slider
 
@@ -142,8 +141,8 @@ def _read(item: MediaItem) -> dict[str, Any]:
     """What is drawn from the bytes themselves and not by the browser, else why it is not."""
     try:
         shown = shown_as(item)
-        if shown == "points":
-            return {"points": points_of(item.mime, values.content(item.sha256, MAX_BYTES)).as_json()}
+        if shown == "shape":
+            return {"shape": values.shape(item.mime, item.sha256)}
         if shown == "text":
             return {"text": values.content(item.sha256, _MAX_TEXT).decode("utf-8", "replace")}
     except (UiError, ValueError) as error:
