@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -70,6 +71,10 @@ async def test_out_of_an_s3_store_the_browser_gets_the_file_itself_for_a_quarter
     assert "X-Amz-Expires=900" in answer.headers["location"]
     async with httpx.AsyncClient(trust_env=False) as browser:
         served = await browser.get(answer.headers["location"])
+        named = f"response-content-type={quote(content_type, safe='')}"
+        assert named in answer.headers["location"]
+        as_page = await browser.get(answer.headers["location"].replace(named, "response-content-type=text%2Fhtml"))
+        assert as_page.status_code == 403  # the type is part of what is signed
     assert served.content == PNG
     assert served.headers["content-type"] == content_type
     assert served.headers["content-disposition"].startswith(disposition)

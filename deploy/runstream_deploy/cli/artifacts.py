@@ -291,46 +291,30 @@ def lineage(
         print_tree(graph)
 
 
-@app.command("tag")
-def tag(
-    which: Which,
-    tags: Annotated[list[str], typer.Argument(metavar="TAG...")],
-    remove: Annotated[bool, typer.Option("--remove", help="Take the tags off.")] = False,
-    project: Project = "",
-    actor: Actor = "",
-    wait: Wait = WAIT_S,
-    as_json: AsJson = False,
-    clickhouse: Url = None,
-    directory: Directory = None,
-) -> None:
-    """Tag a version, or take tags off.
+def labelling(action: str, says: str, many: str, example: str) -> None:
+    """A command of this name, which gives words to a version, or takes them away; `many`: what they are called."""
 
-    Example:
+    def give(
+        which: Which,
+        words: list[str],
+        remove: bool = False,
+        project: Project = "",
+        actor: Actor = "",
+        wait: Wait = WAIT_S,
+        as_json: AsJson = False,
+        clickhouse: Url = None,
+        directory: Directory = None,
+    ) -> None:
+        done = f"un{action}" if remove else action
+        edit([which], done, words, project, actor, wait, as_json, clickhouse, directory)
 
-        runstream artifacts tag digits:v3 reviewed balanced
-    """
-    edit([which], "untag" if remove else "tag", tags, project, actor, wait, as_json, clickhouse, directory)
+    give.__annotations__["words"] = Annotated[list[str], typer.Argument(metavar=action.upper())]
+    give.__annotations__["remove"] = Annotated[bool, typer.Option("--remove", help=f"Take the {many} away.")]
+    app.command(action, help=f"{says}\n\nExample:\n\n    runstream artifacts {action} {example}")(give)
 
 
-@app.command("alias")
-def alias(
-    which: Which,
-    aliases: Annotated[list[str], typer.Argument(metavar="ALIAS...")],
-    remove: Annotated[bool, typer.Option("--remove", help="Take the aliases away.")] = False,
-    project: Project = "",
-    actor: Actor = "",
-    wait: Wait = WAIT_S,
-    as_json: AsJson = False,
-    clickhouse: Url = None,
-    directory: Directory = None,
-) -> None:
-    """Point aliases at a version; each moves away from where it pointed.
-
-    Example:
-
-        runstream artifacts alias digits:v3 best
-    """
-    edit([which], "unalias" if remove else "alias", aliases, project, actor, wait, as_json, clickhouse, directory)
+labelling("tag", "Tag a version, or take tags off.", "tags", "digits:v3 reviewed balanced")
+labelling("alias", "Point aliases at a version; each moves away from where it pointed.", "aliases", "digits:v3 best")
 
 
 @app.command("rm")

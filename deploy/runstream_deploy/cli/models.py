@@ -181,44 +181,27 @@ def alias(
     change(action, which, tuple(aliases), note, project, actor, wait, as_json, clickhouse, directory)
 
 
-@app.command("approve")
-def approve(
-    which: Which,
-    note: Note = "",
-    project: Project = None,
-    actor: Actor = "",
-    wait: Wait = WAIT_S,
-    as_json: AsJson = False,
-    clickhouse: Url = None,
-    directory: Directory = None,
-) -> None:
-    """Approve a version.
+def judging(action: str, says: str, note: str) -> None:
+    """A command of this name, for a word that says what people think of a version."""
 
-    Example:
+    def judge(
+        which: Which,
+        note: Note = "",
+        project: Project = None,
+        actor: Actor = "",
+        wait: Wait = WAIT_S,
+        as_json: AsJson = False,
+        clickhouse: Url = None,
+        directory: Directory = None,
+    ) -> None:
+        change(action, which, (), note, project, actor, wait, as_json, clickhouse, directory)
 
-        runstream models approve resnet:v3 --note "checked by the safety team"
-    """
-    change("approve", which, (), note, project, actor, wait, as_json, clickhouse, directory)
+    example = f'runstream models {action} resnet:v3 --note "{note}"'
+    app.command(action, help=f"{says}\n\nExample:\n\n    {example}")(judge)
 
 
-@app.command("reject")
-def reject(
-    which: Which,
-    note: Note = "",
-    project: Project = None,
-    actor: Actor = "",
-    wait: Wait = WAIT_S,
-    as_json: AsJson = False,
-    clickhouse: Url = None,
-    directory: Directory = None,
-) -> None:
-    """Reject a version.
-
-    Example:
-
-        runstream models reject resnet:v4 --note "leaks test data"
-    """
-    change("reject", which, (), note, project, actor, wait, as_json, clickhouse, directory)
+judging("approve", "Approve a version.", "checked by the safety team")
+judging("reject", "Reject a version.", "leaks test data")
 
 
 def change(
