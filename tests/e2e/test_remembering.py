@@ -208,6 +208,7 @@ def test_an_embedded_run_gives_back_all_that_it_was_given(
     found = trained(embedded, repository, tmp_path)
     check_everything(found)
     check_pages(found, chromium, tmp_path)
+    check_edits(found, chromium)
 
 
 @pytest.mark.real
@@ -220,6 +221,7 @@ def test_a_run_on_servers_gives_back_all_that_it_was_given(
     found = trained(servers, repository, tmp_path)
     check_everything(found)
     check_pages(found, chromium, tmp_path)
+    check_edits(found, chromium)
 
 
 def check_everything(found: Trained) -> None:
@@ -465,3 +467,28 @@ def check_pages(found: Trained, chromium: Browser, tmp_path: Path) -> None:
             wrong.append((path, visit.problems.copy()))
             visit.problems.clear()
     assert not wrong, "\n".join(map(str, wrong))
+
+
+def check_edits(found: Trained, chromium: Browser) -> None:
+    """What somebody changes on the pages goes the way of all events, under a name, and is found by the same filter."""
+    visit = Visit(chromium, found.environment["TEST_UI"])
+    page = visit.go(f"/?project={PROJECT}")
+    page.get_by_role("button", name="Star evaluation").click()
+    starred = "SELECT run_name FROM v_runs WHERE project = {project:String} AND starred"
+    assert eventually(lambda: found.sql(starred), bool) == [("evaluation",)]
+    visit.go(f"/?project={PROJECT}&filter=starred")
+    page.get_by_role("button", name="Remove the star of evaluation").wait_for(timeout=60_000)
+    page.get_by_label("Select evaluation").click()
+    page.get_by_role("button", name="Edit 1").click()
+    page.get_by_text("Archive", exact=True).click()
+    edits = (
+        "SELECT run_name, action, actor FROM v_audit "
+        "WHERE project = {project:String} AND kind = 'Attributes' AND action IN ('set starred', 'set archived') "
+        "ORDER BY at"
+    )
+    rows = eventually(lambda: found.sql(edits), lambda rows: len(rows) == 2)
+    assert [row[:2] for row in rows] == [("evaluation", "set starred"), ("evaluation", "set archived")]
+    assert all("@" in actor for _, _, actor in rows)
+    listed = json.loads(runstream_command(found.environment, "runs", "ls", "-p", PROJECT, "-w", "starred", "--json"))
+    assert listed["matched"] == 0, "an archived run is hidden"
+    visit.fine()
