@@ -9,8 +9,8 @@ repeating a byte:
 
 The basin's file position says how many bytes the round has. Its record carries the round's number, so that who takes
 over knows whether it is written. The queue is filled by one write that fits it, and says by FIONREAD what is left.
-`phase` and `round` lie in memory that is shared. Only where the kernel cannot splice (a file opened for appending)
-is there an instant in which a kill repeats what was just written.
+`phase` and `round` lie in memory that is shared. Where the kernel cannot splice (a file opened for appending), the size
+of the file tells whether the last write was made, as long as nobody else appends to it at that instant.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ UNSPLICED_CHUNK = 4096
 """What a pipe that polls as writable takes without blocking, also where it cannot be opened anew."""
 NONBLOCK = 2  # SPLICE_F_NONBLOCK
 FILL, RECORDED, QUEUED = 0, 1, 2
-PHASE, ROUND, LEFT_OUT = 0, 1, 2
-FIELDS = 3
+PHASE, ROUND, LEFT_OUT, APPENDING, APPENDS_AT = range(5)
+"""The last two are of a write to a file that is appended to: its bytes, and the file's size before, plus 1."""
+FIELDS = 5
 """Of a stream, in the shared memory: 64 bits each."""
 WINDOW_EVERY_S = 0.25
 STDOUT, STDERR, ASIDE = 1, 2, 3
@@ -72,6 +73,7 @@ class Stream:
         self._queue = (-1, -1)
         self._chunk = CHUNK
         self._splices = True
+        self._appends = False
         self.pollable = False
         """Whether the target can be waited for, and tells when nobody reads it any more."""
         if target >= 0:
@@ -85,7 +87,8 @@ class Stream:
         self.pollable = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(self.target)
         flags = fcntl.fcntl(self.target, fcntl.F_GETFL)
         if stat.S_ISREG(mode):
-            self._splices = not flags & os.O_APPEND
+            self._appends = bool(flags & os.O_APPEND)
+            self._splices = not self._appends
         elif self.pollable:
             # A description of our own: whether it blocks is nobody else's business.
             try:
@@ -226,6 +229,7 @@ class Stream:
                     self.stop_passing_on()  # a terminal that was hung up
                 else:
                     self._empty_queue()
+        self._state[APPENDS_AT] = 0
         return True
 
     def _write_out(self, left: int) -> None:
@@ -235,8 +239,19 @@ class Stream:
                 raise BlockingIOError
             left = min(left, self._chunk, UNSPLICED_CHUNK)
         start = size - self._queued()
-        written = os.write(self.target, os.pread(self._basin, left, start))
-        os.read(self._queue[0], written)
+        if not (self._appends and self._was_appended(left)):
+            left = os.write(self.target, os.pread(self._basin, left, start))
+        os.read(self._queue[0], left)
+
+    def _was_appended(self, size: int) -> bool:
+        """Whether who was killed here has written these bytes; else it is noted that they are written now."""
+        state, length = self._state, os.fstat(self.target).st_size
+        if state[APPENDS_AT] and state[APPENDING] == size and length == state[APPENDS_AT] - 1 + size:
+            return True
+        state[APPENDS_AT] = 0
+        state[APPENDING] = size
+        state[APPENDS_AT] = length + 1
+        return False
 
     def _empty_queue(self) -> None:
         while left := _readable_bytes(self._queue[0]):
