@@ -20,6 +20,8 @@ RESERVED = {
     *(f"{device}{number}" for device in ("COM", "LPT") for number in (*range(10), "¹", "²", "³")),
 }
 """Devices of Windows, whatever follows a dot."""
+TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Turn the direction of writing: with them `exe.png` is shown for a file that ends in `.exe`."""
 FOLDS_CASE = os.name == "nt" or sys.platform == "darwin"
 """Whether file systems here usually take two names that differ only in case for one."""
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -35,7 +37,7 @@ def refusal(path: str) -> str:
         return "it is no text"
     if size > MAX_PATH_BYTES:
         return f"it has {size} bytes, the limit is {MAX_PATH_BYTES}"
-    if any(unicodedata.category(letter) == "Cc" for letter in path):
+    if any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") or letter in TURNS for letter in path):
         return "it has a control character"
     if path.startswith("/") or _DRIVE.match(path):
         return "it is absolute"

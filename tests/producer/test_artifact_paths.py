@@ -58,6 +58,8 @@ def test_what_does_not_clash_is_as_many_files_where_case_does_not_count(paths: l
     ("path", "words"),
     [
         ("", "empty"),
+        ("\u202egnp.exe", "control character"),
+        ("a\u2028b", "control character"),
         ("/etc/passwd", "absolute"),
         ("C:/x", "absolute"),
         ("c:x", "absolute"),
