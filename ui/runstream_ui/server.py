@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import logging
 import socket
 import threading
 import tomllib
@@ -25,7 +26,10 @@ def asgi_app(settings: UiSettings, *, host: str = "127.0.0.1", port: int = 0) ->
     to be reached; on loopback only loopback host names are accepted, so that no page elsewhere can rebind its name.
     """
     import streamlit as st
+    from streamlit.logger import get_logger
 
+    # A cache that is made outside of a page says so in a line for each function, which is no news for anybody.
+    get_logger("streamlit.runtime.caching.cache_data_api").setLevel(logging.ERROR)
     from runstream_ui import archives, console_text, downloads
 
     _apply_options(host=host, port=port)

@@ -96,13 +96,15 @@ def _controls(project: str, runs: Sequence[RunRow], series: Sequence[SystemSerie
         X_AXES,
         default="time" if len(runs) == 1 else "relative",
         required=True,
-        key=f"{key}-system-x",
+        key="machine-x",
         label_visibility="collapsed",
+        bind="query-params",
     )
     x_axis: XAxis = next((axis for axis in X_AXES if axis == chosen), "time")
     nodes = sorted({entry.node for entry in series})
     picked: list[str] = []
     if len(nodes) > 1:
+        st.session_state[f"{key}-system-nodes"] = [node for node in urls.get_list("nodes") if node in nodes]
         picked = st.multiselect(
             "Nodes",
             nodes,
@@ -111,6 +113,7 @@ def _controls(project: str, runs: Sequence[RunRow], series: Sequence[SystemSerie
             label_visibility="collapsed",
             select_all=False,
             width=280,
+            on_change=lambda: urls.put_list("nodes", st.session_state[f"{key}-system-nodes"]),
         )
     metrics = sorted({entry.metric for entry in data.summaries(project, tuple(run.run_id for run in runs))})
     overlay = ""

@@ -90,8 +90,8 @@ def table(
     on_press: Callable[[str, str], None] | None = None,
     max_height: str = "none",
 ) -> None:
-    """Draw the table; the callbacks get the selected row ids, the id of the clicked column, (row id, column id) of a link
-    or a button.
+    """Draw the table; the callbacks get the selected row ids, the id of the clicked column, (row id, column id) of a
+    link or a button.
 
     They run before the script or fragment that drew the table runs again.
     """
