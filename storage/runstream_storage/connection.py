@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 DEFAULT_DATABASE = "runstream"
 DEFAULT_PORTS = {"http": 8123, "https": 8443}
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}  # there, compressing takes longer than it saves
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ def connect(
             send_receive_timeout=query_timeout_s,
             autogenerate_session_id=False,
             client_name="runstream",
+            compress=parsed.host not in LOOPBACK,
             settings=settings or {},
         )
     except DatabaseError as error:

@@ -82,7 +82,8 @@ def stocked(client: Client, pen: Any) -> Client:
 def found(client: Client, text: str) -> set[str]:
     selection = Selection(["vision"])
     where = compile_filter(text, selection, now=NOW)
-    sql = f"SELECT r.name {selection.sources()}" + (f" AND {where}" if where else "")
+    chosen = f"SELECT r.run_id {selection.sources()}" + (f" AND {where}" if where else "")
+    sql = f"SELECT name FROM runs WHERE run_id IN ({chosen})"
     return {row[0] for row in ask(client, sql, selection.parameters).result_rows}
 
 

@@ -7,6 +7,7 @@ from clickhouse_connect.driver.client import Client
 
 from runstream_storage import queries
 from runstream_storage.errors import FilterError, QueryError
+from runstream_storage.queries.assumed import MAX_HIDDEN
 
 pytestmark = pytest.mark.clickhouse
 NAN = math.nan
@@ -151,6 +152,29 @@ def test_archived_runs_are_shown_on_demand_and_deleted_ones_never(client: Client
         assert client.query(f"SELECT count() FROM {view} WHERE run_id = '{deleted}'").result_rows == [(0,)]
     pen.attribute(deleted, "deleted", deleted=True, at_us=pen.start_us + 9)
     assert "run-2" in names(queries.runs(client, ["vision"]))
+
+
+def test_runs_that_are_hidden_or_shown_again_between_two_pages_count_as_they_are_now(client: Client, pen: Any) -> None:
+    runs = [pen.run(number) for number in range(MAX_HIDDEN + 3)]
+    pen.points(runs[0], "loss", [1.0])
+
+    def seen() -> list[int]:
+        page = queries.runs(client, ["vision"], sort="last(loss)", limit=len(runs))
+        assert (page.matched, page.total, page.rows[0].run_id) == (len(page.rows), len(page.rows), runs[0])
+        best = queries.best(client, ["vision"], "last(loss)", goal="min")
+        counts = [group.runs for group in queries.groups(client, ["vision"], "user")]
+        return [len(page.rows), queries.count(client, ["vision"]), sum(counts), int(best is not None)]
+
+    assert seen() == [len(runs), len(runs), len(runs), 1]
+    pen.attribute(runs[1], "archived", "true")
+    assert seen() == [len(runs) - 1, len(runs) - 1, len(runs) - 1, 1]
+    pen.attribute(runs[1], "archived", deleted=True, at_us=pen.start_us + 9)
+    assert seen() == [len(runs), len(runs), len(runs), 1]
+    for run_id in runs[1:]:
+        pen.attribute(run_id, "deleted", "true", at_us=pen.start_us + 10)
+    assert seen() == [1, 1, 1, 1]
+    pen.attribute(runs[2], "deleted", deleted=True, at_us=pen.start_us + 11)
+    assert seen() == [2, 2, 2, 1]
 
 
 def test_everything_delivered_twice_is_there_once(client: Client, pen: Any) -> None:

@@ -3,6 +3,7 @@
 # ruff: noqa: S608 - what is put into the text are names of ours and placeholders, never a value
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ from runstream_storage.filters.columns import ATTRIBUTES
 from runstream_storage.filters.terms import Subject
 
 ALWAYS = "1"
+OF_RUN = re.compile(r"\br\.(\w+)")
 PARAM_TABLES = {"config": "params", "summary": "summary_values"}
 
 # Attribute: the joins it needs and its expression. r: runs, e: run_edits, s: run_states.
@@ -66,14 +68,16 @@ class Selection:
     """Collects columns and parameters, then renders FROM and WHERE.
 
     `archived` includes runs that people put away; deleted ones are never there. Without `exact`, no metric in use may
-    have rows in summary_exact.
+    have rows in summary_exact. `hidden` are the ids of the runs to leave out; None: the database looks for them.
     """
 
     projects: Sequence[str]
     archived: bool = False
     exact: bool = True
+    hidden: Sequence[str] | None = None
     parameters: dict[str, object] = field(default_factory=dict)
     _joins: set[str] = field(default_factory=set)
+    _columns: set[str] = field(default_factory=lambda: {"project", "run_id", "created_us", "ver"})
     _params: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
     _metrics: dict[str, tuple[str, set[str]]] = field(default_factory=dict)
     _counts: dict[str, str] = field(default_factory=dict)
@@ -99,6 +103,7 @@ class Selection:
 
     def _attribute(self, name: str) -> Reference:
         join, expression = EXPRESSIONS[name]
+        self._columns.update(OF_RUN.findall(expression))
         if join:
             self._joins.add(join)
         kind = ATTRIBUTES[name][0]
@@ -127,7 +132,9 @@ class Selection:
     def sources(self) -> str:
         """FROM with all joins, and WHERE without the filter."""
         projects = self.bind(list(self.projects), "Array(String)")
-        parts = [f"FROM (SELECT * FROM runs FINAL WHERE project IN {projects}{self._unless_hidden(projects)}) AS r"]
+        columns = ", ".join(sorted(self._columns))  # each that a join carries along takes its planning
+        where = f"project IN {projects}{self._unless_hidden(projects)}"
+        parts = [f"FROM (SELECT {columns} FROM runs FINAL WHERE {where}) AS r"]
         if "s" in self._joins:
             parts.append(self._join(f"SELECT * FROM run_states WHERE project IN {projects}", "s"))
         if "e" in self._joins:
@@ -140,7 +147,7 @@ class Selection:
             parts.append(self._join(self._metric_source(projects), "metrics"))
         if self._counts:
             parts.append(self._join(self._count_source(projects), "counts"))
-        edited = [f"e.{key} = 0" for key in self._hidden] if "e" in self._joins else []
+        edited = [f"e.{key} = 0" for key in self.hiding] if "e" in self._joins else []
         parts.append("WHERE " + (" AND ".join(edited) or ALWAYS))
         return "\n".join(parts)
 
@@ -154,14 +161,17 @@ class Selection:
         return f"LEFT JOIN ({source}) AS {alias} ON {on}"
 
     @property
-    def _hidden(self) -> list[str]:
+    def hiding(self) -> list[str]:
+        """The attributes that hide a run."""
         return ["deleted"] if self.archived else ["deleted", "archived"]
 
     def _unless_hidden(self, projects: str) -> str:
         """Asked of the runs alone, before any join; with run_edits joined, it tells."""
         if "e" in self._joins:
             return ""
-        keys = ", ".join(f"'{key}'" for key in self._hidden)
+        if self.hidden is not None:
+            return f" AND run_id NOT IN {self.bind(list(self.hidden), 'Array(UUID)')}" if self.hidden else ""
+        keys = ", ".join(f"'{key}'" for key in self.hiding)
         return (
             f" AND ({self._keys}) NOT IN (SELECT {self._keys} FROM run_attrs FINAL "
             f"WHERE project IN {projects} AND key IN ({keys}) AND is_deleted = 0)"

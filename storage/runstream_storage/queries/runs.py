@@ -18,7 +18,7 @@ from runstream_storage.filters.parser import parse_column
 from runstream_storage.filters.relation import ALWAYS, METRIC, Selection
 from runstream_storage.filters.terms import Subject
 from runstream_storage.queries import run_rows
-from runstream_storage.queries.corrected import with_exact_if_any
+from runstream_storage.queries.assumed import Assumed, with_assumed
 from runstream_storage.queries.results import Best, Project, RunRow, RunsPage, Scalar
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ def runs(
     # Sorting by a window of all rows takes longer than a second, short question beside this one.
     matched_too = "count() OVER ()" if filtering else "0"
 
-    def matching(exact: bool) -> Sequence[Sequence[Any]]:
-        selection.exact = exact
+    def matching(assumed: Assumed) -> Sequence[Sequence[Any]]:
+        selection.exact, selection.hidden = assumed.exact, assumed.hidden
         found: Sequence[Sequence[Any]] = ask(
             client,
             f"SELECT toString(r.run_id) AS run, r.ver AS ver, {matched_too} AS matched\n{filtered(selection, where)}\n"
@@ -72,18 +72,20 @@ def runs(
         ).result_rows
         return found
 
-    def table(exact: bool) -> tuple[Sequence[Sequence[Any]], list[RunRow]]:
-        page = matching(exact)
+    def table(assumed: Assumed) -> tuple[Sequence[Sequence[Any]], list[RunRow]]:
+        page = matching(assumed)
         run_ids = [row[0] for row in page]
         found, values = at_once(
             lambda: run_rows.fetch(client, projects, run_ids, versions={row[0]: row[1] for row in page}),
-            lambda: column_values(client, projects, run_ids, subjects, exact=exact),
+            lambda: column_values(client, projects, run_ids, subjects, exact=assumed.exact),
         )
         return page, [replace(found[run].row, values=values[run]) for run in run_ids if run in found]
 
-    (page, lines), total = at_once(
-        lambda: with_exact_if_any(client, projects, selection.metrics | shown_metrics, table),
-        lambda: count(client, projects, archived=archived),
+    def everything(assumed: Assumed) -> list[Any]:
+        return at_once(lambda: table(assumed), lambda: all_runs(client, projects, assumed, archived=archived))
+
+    (page, lines), total = with_assumed(
+        client, projects, selection.metrics | shown_metrics, selection.hiding, everything
     )
     if not filtering:
         matched = total
@@ -100,6 +102,12 @@ def count(client: Client, projects: Sequence[str], *, filter: str = "", archived
     where = compile_filter(filter, selection, now=datetime.now(UTC))
     answer = asked(client, selection, lambda: f"SELECT count()\n{filtered(selection, where)}")
     return int(answer[0][0])
+
+
+def all_runs(client: Client, projects: Sequence[str], assumed: Assumed, *, archived: bool) -> int:
+    """How many runs there are that are not hidden."""
+    selection = Selection(projects, archived=archived, hidden=assumed.hidden)
+    return int(ask(client, f"SELECT count()\n{filtered(selection, '')}", selection.parameters).result_rows[0][0])
 
 
 def best(
@@ -135,13 +143,13 @@ def best(
 def asked(client: Client, selection: Selection, sql: Callable[[], str]) -> Sequence[Sequence[Any]]:
     """The rows of the query `sql`, which is written of `selection` each time it is asked."""
 
-    def question(exact: bool) -> Sequence[Sequence[Any]]:
-        selection.exact = exact
+    def question(assumed: Assumed) -> Sequence[Sequence[Any]]:
+        selection.exact, selection.hidden = assumed.exact, assumed.hidden
         text = sql()
         found: Sequence[Sequence[Any]] = ask(client, text, selection.parameters).result_rows
         return found
 
-    return with_exact_if_any(client, selection.projects, selection.metrics, question)
+    return with_assumed(client, selection.projects, selection.metrics, selection.hiding, question)
 
 
 def filtered(selection: Selection, where: str) -> str:
