@@ -120,6 +120,7 @@ def test_a_run_of_changed_files_is_done_again_from_a_second_clone(
     assert set(files) == {"reproduce.sh", "requirements.txt", "diff.patch", "apply_patch.py"}
     assert not any(secret in text for secret in SECRETS for text in files.values())
     assert "notes.txt" in files["diff.patch"]
+    assert "# 1 files that git did not know" in files["reproduce.sh"]
     assert "export OMP_NUM_THREADS=3" in files["reproduce.sh"]
 
     settings = {**environment, "RUNSTREAM_DIR": str(tmp_path / "elsewhere"), "PYTHON": sys.executable}

@@ -12,6 +12,7 @@ from runstream.source_code import NOTEBOOK, PATCH, SCRIPTS
 from runstream_deploy.reproduction.recipe import Recipe
 
 SCRIPT, REQUIREMENTS, APPLY = "reproduce.sh", "requirements.txt", "apply_patch.py"
+_UNKNOWN = re.compile(rb"^# Files that git does not know \((\d+)\)", re.MULTILINE)
 
 
 def files_of(recipe: Recipe) -> dict[str, bytes]:
@@ -75,6 +76,8 @@ def _code(recipe: Recipe, *, written: bool) -> list[str]:
         fetch = f'runstream artifacts get {shlex.quote(recipe.code)} "$HERE" --project {shlex.quote(recipe.project)}'
         lines.append(fetch)
     if PATCH in recipe.code_files:
+        if match := _UNKNOWN.search(recipe.code_files[PATCH]):
+            lines.append(f"# {int(match[1])} files that git did not know are not brought back; diff.patch names them")
         if written:
             lines.append('python3 "$HERE/apply_patch.py" "$HERE/diff.patch" "$WORK"')
         else:
