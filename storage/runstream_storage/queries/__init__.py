@@ -3,7 +3,9 @@
 Columns, sort keys and filters are texts of the filter language (docs/filters.md). They raise FilterError for a text
 that cannot be used, QueryError when the database refuses, and Unreachable when it does not answer.
 
-Runs that people deleted show nothing; where a page needs them all the same, a function takes `include_deleted`.
+Runs that people deleted show nothing; where a page needs them all the same, a function takes `include_deleted`. Not so
+`curves`, `params` and `summaries`: they are asked by run id, many times a page, and answer for a deleted run, too. Who
+calls them takes the ids from `runs`, `run` or `find_run`, which leave deleted runs out.
 
 * runs: `projects`, `runs`, `count`, `best`, `groups`, `find_run`, `run`, `writers`, `params`, `summaries`,
   `summary_values`

@@ -162,7 +162,7 @@ function picture(item, hidden, colours, redraws) {
   img.src = item.src;
   const fit = () => { if (img.naturalWidth && img.naturalWidth < 160) el.classList.add('small'); };
   img.onload = fit;
-  img.onerror = () => el.replaceChildren(gone('Not in the object store yet, or not a picture.', item));
+  img.onerror = () => el.replaceChildren(gone('Its bytes are still on their way to the object store, or it is no picture.', item));
   el.append(img);
   fit();
   if ((item.boxes || []).length) {
