@@ -77,7 +77,7 @@ def tables(client: Client, project: str) -> list[tuple[str, str, str]]:
 
     def top_100() -> object:
         return client.query(
-            "SELECT run_id, argMax(last.value, (last.attempt, last.step, last.ver)) AS value FROM metric_summary "
+            "SELECT run_id, argMax(last.value, last_order) AS value FROM metric_summary "
             "WHERE project = {project:String} AND metric = 'g1/m1' GROUP BY run_id ORDER BY value LIMIT 100",
             parameters={"project": project},
         )
@@ -86,13 +86,13 @@ def tables(client: Client, project: str) -> list[tuple[str, str, str]]:
         winners = client.query(
             "SELECT run_id FROM metric_summary "
             "WHERE project = {project:String} AND metric IN ('g1/m1', 'g2/m2', 'g3/m3') "
-            "GROUP BY run_id HAVING argMaxIf(last.value, last.step, metric = 'g1/m1') < 0.5 "
+            "GROUP BY run_id HAVING argMaxIf(last.value, last_order, metric = 'g1/m1') < 0.5 "
             "AND minIf(min, metric = 'g2/m2') > 0.1 "
-            "ORDER BY argMaxIf(last.value, last.step, metric = 'g3/m3') DESC LIMIT 100",
+            "ORDER BY argMaxIf(last.value, last_order, metric = 'g3/m3') DESC LIMIT 100",
             parameters={"project": project},
         )
         return client.query(
-            "SELECT run_id, metric, argMax(last.value, last.step) FROM run_summary "
+            "SELECT run_id, metric, argMax(last.value, last_order) FROM run_summary "
             "WHERE project = {project:String} AND run_id IN {runs:Array(UUID)} GROUP BY run_id, metric",
             parameters={"project": project, "runs": [str(row[0]) for row in winners.result_rows]},
         )
