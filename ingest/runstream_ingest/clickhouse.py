@@ -19,7 +19,7 @@ from runstream_ingest.health import Health
 from runstream_ingest.insert import insert_settings
 from runstream_ingest.metrics import Metrics
 from runstream_ingest.native import Block, Buffer
-from runstream_storage.connection import ClickHouseSettings, connect
+from runstream_storage.connection import LOOPBACK, ClickHouseSettings, connect
 from runstream_storage.errors import StorageError
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ UNAVAILABLE = frozenset(
 """Network, timeouts, memory, disk, too many queries or parts, read-only or lost replicas."""
 REFUSED = frozenset({6, 27, 53, 69, 70, 117, 128, 131, 321, 349, 407, 469})
 """Values that do not fit their column or break a constraint."""
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 CONNECTIONS = 8
 """Three tables of one batch at once, beside them what settles the batch before and what new writers are asked."""
 MAX_WAIT_S = 10.0
