@@ -135,6 +135,12 @@ def _parts(numbers: Mapping[str, float]) -> Iterator[tuple[str, ...]]:
 def _number(value: Any) -> float:
     if value is None or isinstance(value, bytes | bytearray | complex):
         raise _Refused(f"{type(value).__name__} is not a number")
+    if isinstance(value, list | tuple):
+        kind, count = type(value).__name__, len(value)
+        raise _Refused(
+            f"a {kind} of {count} is not a number. A list may hold Images and other rich values; for numbers "
+            "there is runstream.Histogram"
+        )
     try:
         # An array of one element counts. numpy would warn of float(array), and torch of a scalar that has a gradient.
         scalar = value.detach() if callable(getattr(value, "detach", None)) else value

@@ -34,7 +34,8 @@ def with_channels_last(array: Array, *, first: bool, mode: str | None) -> Array:
     else:
         ends = [axis for axis in ((0, 2) if first else (2, 0)) if shape[axis] in wanted]
         if not ends:
-            raise ValueRefused(f"shape {shape} has {' or '.join(map(str, wanted))} channels neither first nor last")
+            count = str(wanted[0]) if len(wanted) == 1 else f"{min(wanted)} to {max(wanted)}"
+            raise ValueRefused(f"shape {shape} has its {count} channels neither first nor last")
         array = array.moved(1, 2, 0) if ends[0] == 0 else array
     height, width, channels = array.shape
     if mode and channels != MODES[mode]:
@@ -105,7 +106,11 @@ def _say_nan(count: int, warn: Warn) -> None:
 
 
 def _say_range(least: float, most: float, high: float, warn: Warn) -> None:
-    remedy = "divide it by 255, or pass uint8" if high == 1 and most <= 255 else "scale it before"
+    remedy = "scale it before"
+    if high == 1 and 2 < most <= 255:
+        remedy = "divide it by 255, or pass uint8"
+    elif high == 1 and -1 <= least < 0 and most <= 1:
+        remedy = "if it reaches from -1 to 1, log (image + 1) / 2"
     kind = "floats are 0 to 1" if high == 1 else "integers are 0 to 255"
     warn(f"its numbers reach from {least:g} to {most:g}; {kind}, what lies outside is cut off: {remedy}")
 

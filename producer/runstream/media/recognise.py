@@ -46,5 +46,5 @@ def media_of(value: object) -> Media:
 
         return Table(data=value)
     if not isinstance(value, Media):
-        raise TypeError(f"{type(value).__name__} is no value with a blob")
+        raise TypeError(f"{type(value).__name__} is no picture, sound, video, table, figure, file or 3D object")
     return value
