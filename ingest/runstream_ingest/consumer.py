@@ -22,7 +22,7 @@ from runstream_ingest.metrics import Metrics
 from runstream_ingest.records import Carried, Range, Ranges, Record, Source
 from runstream_ingest.recovery import Build, Recovery
 from runstream_ingest.settings import IngestSettings
-from runstream_ingest.topic_reader import record_of
+from runstream_ingest.topic_reader import leave, record_of
 
 log = structlog.get_logger("runstream.ingest")
 
@@ -88,9 +88,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
             finally:
                 if self._checking is not None:
                     self._checking.cancel()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(LEAVE_S):
-                        await self._consumer.stop()
+                await leave(self._consumer, timeout_s=LEAVE_S)
 
     # -- connecting
 

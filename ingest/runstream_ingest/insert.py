@@ -48,24 +48,25 @@ class Inserter(Protocol):
 
 
 class _Batch:
-    """One on its way: its task, and whether its rows are inserted, or its task failed before."""
+    """One on its way. Both events are set, too, when its task has ended."""
 
     def __init__(self) -> None:
-        self.inserted = asyncio.Event()
+        self.announced, self.inserted = asyncio.Event(), asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def begin(self, run: Coroutine[Any, Any, None]) -> None:
         self._task = asyncio.create_task(run, name="insert")
-        self._task.add_done_callback(lambda _: self.inserted.set())
+        for event in (self.announced, self.inserted):
+            self._task.add_done_callback(lambda _, event=event: event.set())  # type: ignore[misc]  # its default
 
     @property
     def task(self) -> asyncio.Task[None]:
         assert self._task is not None
         return self._task
 
-    async def until_inserted(self) -> None:
-        """Raises what ended it, if that was before."""
-        await self.inserted.wait()
+    async def until(self, event: asyncio.Event) -> None:
+        """Raises what ended it, if that came first."""
+        await event.wait()
         if self.task.done():
             self.task.result()
 
@@ -123,7 +124,9 @@ class Insert:
 
     async def tick(self, now: float, /) -> None:
         while self._running and self._running[0].task.done():
-            self._running.popleft().task.result()
+            # One that failed stays: what is put after it must not pass.
+            self._running[0].task.result()
+            self._running.popleft()
         if not self._running:
             await self._then.tick(now)
 
@@ -148,11 +151,15 @@ class Insert:
         self, batch: _Batch, before: _Batch | None, item: Carried[Decoded], blocks: dict[str, Block] | None
     ) -> None:
         name = item.value.name(item.ranges)
+        if before is not None:
+            # Else the commit would pass over a batch that nobody announced.
+            await before.until(before.announced)
         await faults.reach("before_intent")
         await self._offsets.intend(item.ranges, name)
         await faults.reach("after_intent")
+        batch.announced.set()
         if before is not None:
-            await before.until_inserted()
+            await before.until(before.inserted)
         messages, probe = await self._insert_all(item.value, blocks, name)
         blocks = None  # their memory is the next batch's
         batch.inserted.set()

@@ -1,7 +1,8 @@
 """What batches are about to insert, as the metadata of a Kafka commit.
 
 `{"v":1,"b":[[order,"<name of the batch>",{"topic":[[partition,start,end],…]}],…]}`: the batches in flight that have
-messages of this partition, oldest first, each with all its ranges. Brokers take 4,096 bytes
+messages of this partition, and those before them that share a partition with one of these, oldest first, each with all
+its ranges. Brokers take 4,096 bytes
 (`offset.metadata.max.bytes`).
 """
 

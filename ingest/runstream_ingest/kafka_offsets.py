@@ -88,14 +88,26 @@ class KafkaOffsets:
         ends = dict(self._ends)
         places: dict[Source, tuple[int, str]] = {}
         for source in sources | set(ends):
-            announced = [intent for intent in self._announced if source in intent.ranges]
-            offset = announced[0].ranges[source][0] if announced else ends[source]
-            places[source] = offset, intents.encode(announced)
+            mine = [intent for intent in self._announced if source in intent.ranges]
+            offset = mine[0].ranges[source][0] if mine else ends[source]
+            places[source] = offset, intents.encode(self._leading_to(mine))
         if self.ended:
             raise CommitRefused(RuntimeError("this assignment has ended"))
         await self._commit(places)
         # What was settled meanwhile waits for the next commit.
         self._ends = {source: end for source, end in self._ends.items() if ends.get(source) != end}
+
+    def _leading_to(self, mine: list[Intent]) -> list[Intent]:
+        """`mine`, and the batches in flight before them that share a partition with one of them.
+
+        The gate dropped from a batch what the one before it held already: who does it again has to do that one first.
+        """
+        shared = {source for intent in mine for source in intent.ranges}
+        return [
+            intent
+            for intent in self._announced
+            if mine and intent.order <= mine[-1].order and shared & set(intent.ranges)
+        ]
 
     def generation(self, source: Source) -> int | None:
         """See `Offsets.generation`."""

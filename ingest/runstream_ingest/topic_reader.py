@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import time
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 
+import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from runstream.kafka_options import KafkaOptions
 from runstream_ingest.records import Record, Source
 
+log = structlog.get_logger("runstream.ingest")
 LOOK_S = 15.0
 """For looking at single messages; what was not seen then stays unknown."""
 
@@ -82,8 +84,23 @@ async def topic_reader(options: KafkaOptions, topics: Iterable[str], *, fetch_by
         await consumer.start()
         yield TopicReader(consumer)
     finally:
-        with contextlib.suppress(Exception):
-            await consumer.stop()
+        await leave(consumer, timeout_s=LOOK_S)
+
+
+async def leave(consumer: AIOKafkaConsumer, *, timeout_s: float) -> None:
+    """Stops `consumer`; what goes wrong then is only logged, for nothing depends on it.
+
+    aiokafka lets a CancelledError of its own tasks out when brokers go away at the same time. It is not ours, and would
+    end whoever waits; hence a task.
+    """
+    stopping = asyncio.create_task(consumer.stop(), name="leave")
+    try:
+        await asyncio.wait((stopping,), timeout=timeout_s)
+    finally:
+        if not stopping.done():
+            stopping.cancel()
+    if stopping.done() and not stopping.cancelled() and (error := stopping.exception()):
+        log.warning("the consumer was not stopped in order", error=repr(error))
 
 
 def record_of(partition: TopicPartition, record: object) -> Record:

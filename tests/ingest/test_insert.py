@@ -141,6 +141,29 @@ async def test_what_follows_a_batch_that_failed_is_not_inserted() -> None:
     assert not fixture.commits.ranges
 
 
+async def test_what_follows_a_batch_that_was_not_announced_is_not_announced() -> None:
+    fixture = Fixture()
+    announce, names = fixture.commits.intend, []
+
+    async def refused(ranges: Ranges, name: str) -> None:
+        names.append(name)
+        if len(names) == 1:
+            raise RuntimeError("the first is refused")
+        await announce(ranges, name)
+
+    fixture.commits.intend = refused  # type: ignore[method-assign]
+    await fixture.step.put(decoded(frame()))
+    await fixture.step.put(decoded(frame(first_seq=3), start=1))
+    for _ in range(2):  # also when the failure was told before
+        with pytest.raises(RuntimeError, match="the first is refused"):
+            await fixture.step.tick(1.0)
+        with pytest.raises(RuntimeError, match="the first is refused"):
+            await fixture.step.close()
+    await fixture.step.abandon()
+    assert len(names) == 1
+    assert not fixture.tables.blocks
+
+
 async def test_dead_letters_get_their_line_in_the_index() -> None:
     fixture = Fixture()
     item = records(b"bad")

@@ -57,7 +57,18 @@ async def test_a_partition_stays_where_its_oldest_batch_began_until_that_is_sett
     assert both == {ONE: (0, intents.encode(announced))}
     assert {source: offset for source, (offset, _) in later.items()} == {ONE: 10, TWO: 6}
     assert [intent.name for intent in intents.decode(later[ONE][1])] == ["second", "third"]
-    assert [intent.name for intent in intents.decode(later[TWO][1])] == ["third"]
+    assert [intent.name for intent in intents.decode(later[TWO][1])] == ["second", "third"]
+
+
+async def test_a_partition_names_the_batch_before_too_when_its_own_has_a_partition_of_that() -> None:
+    """What that one held already is left out of its own: who recovers it must do both, whatever else he owns."""
+    group = Group()
+    offsets = group.offsets()
+    await offsets.intend(ranges(ONE, 0, 10), "first")
+    await offsets.intend(ranges(ONE, 10, 12) | ranges(TWO, 5, 6), "second")
+    _, second = group.commits
+    assert {source: offset for source, (offset, _) in second.items()} == {ONE: 0, TWO: 5}
+    assert [intent.name for intent in intents.decode(second[TWO][1])] == ["first", "second"]
 
 
 async def test_announcing_a_batch_again_only_asks_whether_it_is_still_ours() -> None:

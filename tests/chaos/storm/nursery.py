@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import sys
+import traceback
 
 import runstream_ingest.service
 from runstream_ingest.settings import IngestSettings
@@ -49,6 +50,8 @@ def bear(wanted: dict[str, object]) -> int:
         os.environ.clear()
         os.environ.update(wanted["environment"])  # type: ignore[call-overload]
         code = runstream_ingest.service.run(IngestSettings())  # type: ignore[call-arg]
+    except BaseException:  # this process ends here; its log must say why
+        traceback.print_exc()
     finally:
         sys.stderr.flush()
         os._exit(code)
