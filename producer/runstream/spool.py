@@ -31,7 +31,7 @@ from typing import NamedTuple
 from runstream.errors import SpoolError, SpoolVersionError
 from runstream.identity import NO_BOOT, boot_id, host_name, lock_is_held, pid_namespace, process_lives
 
-VERSION = 3
+VERSION = 4
 """Rises with every change of the files or of what an event may hold: an agent that knows neither leaves the spool to a
 newer one. 1: until 0.1; 2: RunRewound, forks, sequences that were given up."""
 MAGIC = b"RSTSPOOL"

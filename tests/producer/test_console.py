@@ -288,7 +288,8 @@ def test_two_runs_at_once_both_record_and_end_in_any_order(programs: Programs, d
         third = runstream.init(name="third"); print("three", flush=True)
         """
     )
-    assert done.stdout == b"one\nboth\ntwo\nnone\nthree\n"
+    # What still passes through the first run's companion may be overtaken by what is printed when both have ended.
+    assert sorted(done.stdout.split()) == [b"both", b"none", b"one", b"three", b"two"]
     outs = [recorded(directory).out for directory in writers(data_dir)]
     assert outs[1:] == [b"both\ntwo\n", b"three\n"]
     assert outs[0] in (b"one\n", b"one\nboth\n")  # what is on its way through the second at the end counts as its own

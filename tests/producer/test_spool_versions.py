@@ -15,7 +15,7 @@ from runstream import events, spool
 from runstream.agent import Agent, shipping
 
 GOLDEN = Path(__file__).parent / "golden" / "spool.v1.seg"
-VERSIONS = {3: "2beb3300a1fd31e3"}
+VERSIONS = {4: "5a24a696cb92baa2"}
 """Version of the spool to what its events may hold: the schemas of control events."""
 
 

@@ -96,7 +96,7 @@ def test_a_wrong_filter_gets_a_caret_and_a_right_one_narrows_the_table(visit: Vi
     box.fill('state = "failed"')
     page.locator(".rs-wrong").wait_for(state="detached")
     page.get_by_text("of 120 runs").wait_for()
-    states = page.locator("tbody tr td:nth-child(3)")
+    states = page.locator("tbody tr td:nth-child(4)")
     expect(states.filter(has_not_text="failed")).to_have_count(0, timeout=30_000)
     assert set(states.all_inner_texts()) == {"failed"}
     visit.fine()
