@@ -118,15 +118,20 @@ class Drained:
                 rates.append((later[1] - count) / (later[0] - at))
         return min(rates, default=self.counts[-1][1] / self.seconds)
 
+    def rate(self, begin_s: float, end_s: float) -> float:
+        """Points a second between two times since it began."""
+        first = max((n for t, n in self.counts if t <= begin_s), default=0)
+        return (max((n for t, n in self.counts if t <= end_s), default=0) - first) / (end_s - begin_s)
 
-def drain(bootstrap: str, url: str, prefix: str, sent: Sent) -> Drained:
+
+def drain(bootstrap: str, url: str, prefix: str, sent: Sent, limit_s: float = LIMIT_S) -> Drained:
     with database(url) as (client, database_url), worker(bootstrap, database_url, prefix) as process:
         began, busy = time.monotonic(), cpu_seconds(process.pid)
         with Memory(process.pid) as memory:
             drained = Drained(memory)
             found = 0
             while found < sent.points:
-                if process.poll() is not None or time.monotonic() - began > LIMIT_S:
+                if process.poll() is not None or time.monotonic() - began > limit_s:
                     raise RuntimeError(f"The worker ended or hung after {found} of {sent.points} points.")
                 time.sleep(0.2)
                 found = int(str(client.command("SELECT count() FROM points")))
