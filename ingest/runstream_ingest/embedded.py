@@ -175,8 +175,6 @@ class EmbeddedIngest:
 class _Futures:
     """Resolves the futures of what is durable; nothing is announced before, because nobody else reads the spools."""
 
-    is_fresh = True
-
     def __init__(self, resolve: Callable[[Ranges], None]) -> None:
         self._resolve = resolve
 

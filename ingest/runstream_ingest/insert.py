@@ -181,7 +181,7 @@ class Insert:
             return await self._without_refused(decoded.messages, decoded.redone, error), None
         points, probe = blocks.get("points"), None
         if points is not None:
-            if self._with_tokens and self._offsets.is_fresh:
+            if self._with_tokens:
                 probe = probe_of(points)
             if points.memory is not None:
                 self._buffers.give(points.memory)
@@ -202,14 +202,15 @@ class Insert:
             await self._ledger.settle(coverage, marks)
 
     async def _insert_anew(self, item: Carried[Decoded], name: str) -> None:
-        """The server took `name` for one that it remembers of other rows, and dropped these without a word.
+        """The server remembers `name` and dropped the rows without a word, but does not have them.
 
-        That this is so, and not the work of one who recovered the batch while this process slept, is known when the
-        group still lets us announce it.
+        It took them for other rows, or was killed between writing the token down and having the rows. That it is not
+        the work of one who recovered the batch while this process slept is known when the group still lets us announce
+        it.
         """
         await self._offsets.intend(item.ranges, name)
         self._metrics.token_reuses.inc()
-        log.error("an insert met a token that is remembered for other rows; it is inserted again", token=name)
+        log.error("an insert met a token that is remembered, but its rows are not there; it is inserted again", token=name)
         await self._insert(_exploded(item.value.messages, item.value.redone), f"{name}:{uuid.uuid4().hex}")
 
     async def _insert(self, blocks: dict[str, Block], name: str) -> None:

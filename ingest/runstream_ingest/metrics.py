@@ -51,7 +51,7 @@ class Metrics:
         self.gap_rows = self._counter("gap_rows", "Rows missing in these holes.", "topic")
         self.late_rows = self._counter("late_rows", "Rows that came late and closed a hole.", "topic")
         self.commit_failures = self._counter("commit_failures", "Commits of offsets that the group refused.")
-        self.token_reuses = self._counter("token_reuses", "Inserts whose token was remembered for other rows.")
+        self.token_reuses = self._counter("token_reuses", "Inserts whose token was remembered, but not their rows.")
         self.recoveries = self._counter("recoveries", "Interrupted batches that were inserted again as they were.")
         self.lost_marks = self._counter("lost_marks", "Times that the database had lost rows.")
         self.expired_messages = self._counter("expired_messages", "Messages that Kafka deleted unread.", "topic")

@@ -186,7 +186,6 @@ class Commits:
     def __init__(self) -> None:
         self.ranges: list[Ranges] = []
         self.intents: list[str] = []
-        self.is_fresh = True
 
     async def intend(self, ranges: Ranges, name: str) -> None:
         self.intents.append(name)

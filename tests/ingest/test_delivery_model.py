@@ -132,7 +132,7 @@ class World:
 
     def _steps(self, offsets: Offsets, rows: int) -> Steps:
         cut = replace(PipelineSettings(), batch_rows=rows)
-        if not offsets.is_fresh:
+        if isinstance(offsets, RecoveredOffsets):
             cut = cut.whole()
         return build(cut, self.database, self.database, offsets, Letters())
 

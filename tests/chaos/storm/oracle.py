@@ -23,6 +23,21 @@ SELECT count() AS rows, uniqExact((run_id, metric, rank, step, ver)) AS distinct
 FROM points WHERE project = {project:String}
 """
 FINAL = "SELECT count(), uniqExact((run_id, metric, rank, step)) FROM points FINAL WHERE project = {project:String}"
+# Rows that are stored more than once, by the parts that hold them: their messages tell whether one message was
+# inserted twice, or delivered twice and passed twice.
+TWICE = """
+SELECT parts, count(), min(low), max(high), max(kinds) > 1
+FROM
+(
+    SELECT arraySort(groupArray(_part)) AS parts,
+           min((src_partition, src_offset)) AS low, max((src_partition, src_offset)) AS high,
+           uniqExact((src_partition, src_offset)) AS kinds
+    FROM points WHERE project = {project:String}
+    GROUP BY run_id, metric, rank, step, ver
+    HAVING count() > 1
+)
+GROUP BY parts ORDER BY count() DESC LIMIT 20
+"""
 STRETCHES = """
 SELECT toString(run_id), writer, stream, start, max(c.end)
 FROM coverage AS c WHERE project = {project:String}
@@ -96,6 +111,8 @@ class Findings:
     writers: int = 0
     runs: int = 0
     broken: list[str] = field(default_factory=list)
+    twice: list[str] = field(default_factory=list)
+    """Where the duplicates lie and what they came with; a line for each set of parts."""
 
     @property
     def duplicates(self) -> int:
@@ -133,6 +150,12 @@ class Oracle:
         (found.rows, found.distinct) = self._ask(DUPLICATES)[0]
         (found.final, found.visible_stored) = self._ask(FINAL)[0]
         say = found.broken.append
+        if found.duplicates:
+            found.twice = [
+                f"{rows} rows in {', '.join(parts)}: messages {low} to {high}, "
+                + ("delivered again" if again else "the same message")
+                for parts, rows, low, high, again in self._ask(TWICE)
+            ]
         if found.distinct != found.logged:
             say(f"points has {found.distinct} distinct rows, {found.logged} values were logged")
         if found.duplicates_after_final:

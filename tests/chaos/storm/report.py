@@ -72,7 +72,7 @@ def judged(after: Aftermath) -> list[str]:
             failures.append("no duplicates without any layer: the storm proves nothing")
         return failures
     if duplicates:
-        failures.append(f"{duplicates} rows are stored twice")
+        failures.append("\n  ".join([f"{duplicates} rows are stored twice", *after.findings.twice]))
     early, late = after.steady_mib
     if early and late > 1.25 * early + FLAT_MIB:
         failures.append(f"a worker grew from {early:.0f} to {late:.0f} MiB")
