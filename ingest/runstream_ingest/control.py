@@ -126,6 +126,7 @@ _ROWS = {
     "Heartbeat": _heartbeat,
     "HistogramLogged": values.histogram_logged,
     "MediaLogged": values.media_logged,
+    "MediaStored": values.media_stored,
     "MetricDefined": _metric_defined,
     "ModelEdited": edits.model_edited,
     "Params": _params,

@@ -210,7 +210,7 @@ class Insert:
         """
         await self._offsets.intend(item.ranges, name)
         self._metrics.token_reuses.inc()
-        log.error("an insert met a token that is remembered, but its rows are not there; it is inserted again", token=name)
+        log.error("an insert met a token that is remembered, but not its rows; it is inserted again", token=name)
         await self._insert(_exploded(item.value.messages, item.value.redone), f"{name}:{uuid.uuid4().hex}")
 
     async def _insert(self, blocks: dict[str, Block], name: str) -> None:

@@ -264,6 +264,14 @@ TABLES: dict[str, Columns] = {
         ("writer", n.UINT64),
         ("ver", n.UINT64),
     ),
+    "media_contents": (
+        ("project", n.LOW_TEXT),
+        ("run_id", n.UUID),
+        ("sha256", n.TEXT),
+        ("state", n.LOW_TEXT),
+        ("ts_us", n.INT64),
+        ("ver", n.UINT64),
+    ),
     "console": (
         ("project", n.LOW_TEXT),
         ("run_id", n.UUID),

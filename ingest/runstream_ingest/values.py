@@ -35,10 +35,14 @@ def histogram_logged(h: Header, e: Mapping[str, Any]) -> Iterator[TableRow]:
 
 def media_logged(h: Header, e: Mapping[str, Any]) -> Iterator[TableRow]:
     kind = one_of(e["kind"], MEDIA_KINDS, "the kind of media")
-    if not _SHA256.fullmatch(e["sha256"]):
-        raise MessageUnusable("invalid", f"sha256 is {e['sha256'][:100]!r}; it has 64 digits from 0 to f")
-    what = (kind, e["sha256"], not_negative(e["size"], "size"), e["mime"], e["caption"], e["metadata"])
+    what = (kind, _sha256(e["sha256"]), not_negative(e["size"], "size"), e["mime"], e["caption"], e["metadata"])
     yield "media", (*_place(h, e), not_negative(e["index"], "index"), h.time_us, *what, h.writer, h.ver)
+
+
+def media_stored(h: Header, e: Mapping[str, Any]) -> Iterator[TableRow]:
+    for state in ("stored", "lost"):
+        for sha256 in e[state]:
+            yield "media_contents", (h.project, h.run, _sha256(sha256), state, h.time_us, h.edit_ver)
 
 
 def dataset_logged(h: Header, e: Mapping[str, Any]) -> Iterator[TableRow]:
@@ -71,6 +75,12 @@ def system_frame(h: Header, e: Mapping[str, Any]) -> Iterator[TableRow]:
         for (metric, device), value in zip(names, values[i * len(names) :], strict=False):
             if not math.isnan(value):
                 yield "system_points", (h.project, h.run, node, metric, device, h.rank, time_us, value, ver)
+
+
+def _sha256(text: str) -> str:
+    if not _SHA256.fullmatch(text):
+        raise MessageUnusable("invalid", f"sha256 is {text[:100]!r}; it has 64 digits from 0 to f")
+    return text
 
 
 def _place(h: Header, e: Mapping[str, Any]) -> tuple[Any, ...]:
