@@ -40,6 +40,11 @@ def test_other_values_and_wrong_rollups_are_found_by_a_deep_look(stack: Stack) -
     found = stack.verify("--deep", code=1)
     assert found["counts"]["different points"] == 1
     assert {"wrong summary", "wrong curve"} <= set(found["counts"])
+    shown = stack.runstream("verify", "--deep", code=1).stdout
+    assert f"{stack.prefix}.metrics/1@2" in shown
+    assert "→ different points: somebody changed the table: `runstream replay RUN --force`" in shown
+    stack.runstream("replay", RUN, "--force")
+    stack.verify("--deep")
 
 
 def test_a_hole_in_the_sequence_is_a_gap_and_what_waits_in_kafka_is_on_its_way(stack: Stack) -> None:

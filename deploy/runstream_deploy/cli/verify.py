@@ -11,7 +11,6 @@ import typer
 from runstream_deploy.cli.connection import AsJson, Directory, Url, database_url, settings_of
 from runstream_deploy.cli.exits import FOUND, USAGE, fail, told
 from runstream_deploy.cli.kafka import DEFAULT_GROUP, Group, kafka_options, running, topic_of, topics_of
-from runstream_deploy.cli.tables import add_row, new_table
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -19,6 +18,19 @@ if TYPE_CHECKING:
     from runstream_deploy.audit import Report, Scope
 
 SHOWN = 50
+REMEDIES = {
+    "gap": "look for the spool on the host that ran it, and `runstream sync` it there; else the rows are lost.",
+    "missing points": "`runstream replay RUN --force`.",
+    "different points": "somebody changed the table: `runstream replay RUN --force`.",
+    "not in coverage": "`runstream replay RUN`.",
+    "dead letter": "`runstream dlq show`, then `runstream dlq replay` or `runstream dlq drop`.",
+    "unread letter": "`runstream replay --partition P --offsets A..B` lists it again; then see `runstream dlq`.",
+    "removed unread": "`runstream sync` on the hosts that may still have it; raise retention.ms of the topic.",
+    "damaged spool": "what lies behind the damage is lost, the rest is sent; look at the disk.",
+    "wrong summary": "`runstream rebuild RUN`.",
+    "wrong curve": "`runstream rebuild RUN`.",
+}
+"""What to do, by kind of problem."""
 
 
 def verify(
@@ -107,18 +119,19 @@ def scope_of(client: Client, run: str, project: str, topic: str) -> Scope:
 
 def draw(report: Report, *, deep: bool) -> None:
     from rich.console import Console
+    from rich.text import Text
 
-    console = Console(highlight=False)
-    table = new_table("problem", "project", "run", "writer", "stream", "numbers", "message", "what")
+    console = Console(highlight=False, soft_wrap=True)
     for one in report.problems[:SHOWN]:
-        writer = f"{one.writer:016x}" if one.writer else ""
-        numbers = f"{one.first}-{one.last}" if one.first >= 0 else ""
-        add_row(table, one.kind, one.project, one.run_id, writer, one.stream, numbers, one.source, one.what)
-    if report.problems:
-        console.print(table)
-        total = sum(report.counts.values())
-        if total > SHOWN:
-            console.print(f"… {total - SHOWN:,} more; --json lists up to {len(report.problems):,}")
+        writer = f"writer {one.writer:016x}" if one.writer else ""
+        numbers = f"{one.stream} {one.first:,}-{one.last:,}" if one.first >= 0 else one.stream
+        where = (one.project, one.run_id, writer, numbers, one.source)
+        console.print(Text.assemble((one.kind, "bold"), "  ", " · ".join(part for part in where if part)))
+        console.print(f"    {one.what}", markup=False)
+    if (total := sum(report.counts.values())) > SHOWN:
+        console.print(f"… {total - SHOWN:,} more; --json lists up to {len(report.problems):,}")
+    for kind in report.counts:
+        console.print(f"→ {kind}: {REMEDIES[kind]}", markup=False)
     lines = [
         f"{report.messages:,} messages ({report.points:,} points) and {report.spools:,} spools of this host compared",
         f"{report.on_the_way_rows:,} rows and {report.on_the_way_messages:,} messages are on their way",
