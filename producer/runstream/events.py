@@ -33,6 +33,7 @@ CONTROL_KINDS = (
     "Heartbeat",
     "HistogramLogged",
     "MediaLogged",
+    "MediaStored",
     "MetricDefined",
     "ModelEdited",
     "Params",
@@ -42,7 +43,7 @@ CONTROL_KINDS = (
     "Summary",
     "TextLogged",
 )
-"""Of the control topic; those but the heartbeats of agents have a place in their writer's sequence."""
+"""Of the control topic; all but Heartbeat and MediaStored, made by agents, have a place in their writer's sequence."""
 LOG_KINDS = ("ConsoleLines", "SystemFrame")
 """Of the logs topic; outside the sequence."""
 _FILE_NAME = re.compile(r"(?P<kind>[A-Za-z]+)(?:\.v(?P<version>[0-9]+))?\.avsc")

@@ -34,6 +34,7 @@ def test_every_control_event_has_rows() -> None:
         "TextLogged": {"name": "t", "step": 1, "text": "x"},
         "HistogramLogged": {"name": "h", "step": 1, "edges": [0.0, 1.0], "counts": [2.0]},
         "MediaLogged": {"name": "m", "step": 1, "kind": "image", "sha256": "ab" * 32, "size": 1},
+        "MediaStored": {"stored": ["ab" * 32]},
         "ConsoleLines": {
             "first_line": 0,
             "times_us": [NOW_US],

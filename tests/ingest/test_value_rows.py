@@ -32,6 +32,12 @@ def test_values_of_a_series_keep_their_place_and_content() -> None:
     assert (image["idx"], image["sha256"], image["caption"]) == (4, SHA, "c")
 
 
+def test_what_became_of_contents_is_a_row_of_each() -> None:
+    found = rows("MediaStored", stored=[SHA, "cd" * 32], lost=["ef" * 32], attempt=3)
+    assert [(row["sha256"][:2], row["state"]) for row in found] == [("ab", "stored"), ("cd", "stored"), ("ef", "lost")]
+    assert {row["ver"] for row in found} == {version(0, NOW_US, 77)}, "the last word in time wins"
+
+
 def test_a_line_that_changed_later_has_the_greater_version() -> None:
     first, second = rows("ConsoleLines", **LINES)
     assert [(row["line"], row["ts_us"], row["stream"], row["text"]) for row in (first, second)] == [

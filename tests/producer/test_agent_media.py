@@ -37,6 +37,11 @@ async def shipped(data_dir: Path, transport: MemoryTransport, objects: Any) -> A
     return agent
 
 
+def stored_of(transport: MemoryTransport) -> set[str]:
+    """The contents that were told to be in the store."""
+    return {sha256 for kind, event in transport.control() if kind == "MediaStored" for sha256 in event["stored"]}
+
+
 @pytest.mark.parametrize("data", [SMALL, LARGE, b""])
 async def test_media_are_stored_by_content_and_named_by_it(tmp_path: Path, data: bytes) -> None:
     spool, transport, objects = Spooled(tmp_path), MemoryTransport(), MemoryObjects()
@@ -69,6 +74,23 @@ async def test_what_names_media_and_all_behind_it_goes_while_the_store_is_down(t
         objects.down = False
         await until(lambda: not spool.directory.exists())
     assert sorted(objects.objects.values()) == sorted([SMALL, LARGE])
+    kind, told = transport.control()[5]
+    assert (kind, told["seq"], told["lost"]) == ("MediaStored", -1, [])
+    assert stored_of(transport) == {hashlib.sha256(data).hexdigest() for data in (SMALL, LARGE)}
+
+
+async def test_the_cursor_waits_until_it_is_told_that_the_bytes_are_there(tmp_path: Path) -> None:
+    spool, transport, objects = Spooled(tmp_path), MemoryTransport(), MemoryObjects()
+    objects.down = True
+    stage = spool.media("picture", SMALL)
+    async with running(agent_for(tmp_path, transport, objects)):
+        await until(lambda: "MediaLogged" in transport.kinds())
+        transport.hold, objects.down = True, False
+        await until(lambda: "MediaStored" in transport.kinds())
+        assert stage.exists()
+        transport.release()
+        await until(lambda: not stage.exists())
+    spool.writer.abandon()
 
 
 async def test_the_cursor_waits_for_the_acknowledgement_too(tmp_path: Path) -> None:
@@ -93,6 +115,7 @@ async def test_one_content_is_sent_once_however_many_name_it(tmp_path: Path) -> 
         spool.finish()
     agent = await shipped(tmp_path, transport, objects)
     assert transport.kinds().count("MediaLogged") == 60
+    assert transport.kinds().count("MediaStored") <= 6
     assert (objects.puts, agent.uploader.uploaded_files) == (2, 2)
     assert agent.uploader.uploaded_bytes == len(SMALL) + len(LARGE)
 
@@ -107,7 +130,7 @@ async def test_an_agent_that_stops_before_the_upload_leaves_it_to_the_next(tmp_p
         await until(lambda: first.kinds() == ["RunStarted", "MediaLogged", "RunFinished"])
     objects.down = False
     await shipped(tmp_path, second, objects)
-    again = {event["seq"]: event for _, event in second.control()}
+    again = {event["seq"]: event for kind, event in second.control() if kind != "MediaStored"}
     assert {event["seq"]: event for _, event in first.control() if event["seq"]} == again
     assert list(objects.objects.values()) == [LARGE]
     assert not spool.directory.exists()
@@ -134,6 +157,8 @@ async def test_media_whose_file_goes_before_the_upload_are_put_aside(tmp_path: P
         shutil.rmtree(stage)
         await until(lambda: not spool.directory.exists())
     assert len(list((tmp_path / "refused").iterdir())) == 1
+    told = [event for kind, event in transport.control() if kind == "MediaStored"]
+    assert [(event["stored"], event["lost"]) for event in told] == [([], [hashlib.sha256(SMALL).hexdigest()])]
 
 
 async def test_media_behind_an_artifact_keep_their_place(tmp_path: Path) -> None:
@@ -143,7 +168,8 @@ async def test_media_behind_an_artifact_keep_their_place(tmp_path: Path) -> None
     spool.media("second", LARGE, 2)
     spool.finish()
     await shipped(tmp_path, transport, objects)
-    assert transport.kinds() == ["RunStarted", "MediaLogged", "ArtifactLogged", "MediaLogged", "RunFinished"]
+    kinds = [kind for kind in transport.kinds() if kind != "MediaStored"]
+    assert kinds == ["RunStarted", "MediaLogged", "ArtifactLogged", "MediaLogged", "RunFinished"]
     assert objects.puts == 2
 
 

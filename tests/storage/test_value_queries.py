@@ -99,6 +99,27 @@ def captions(client: Client, run_ids: list[str], **choice: Any) -> list[tuple[in
     return [(run_ids.index(item.run_id), item.step, item.caption) for item in found]
 
 
+def test_media_tell_what_became_of_their_bytes(client: Client, pen: Pen, values: Values) -> None:
+    parent = pen.run(1)
+    child = pen.run(2, forked_from=parent, fork_step=5)
+    values.media(parent, 3, "x")
+    sha256, asked = "ab" * 32, (client, "vision", [parent, child])
+
+    def told() -> set[str]:
+        shown = {item.state for item in queries.media(*asked, ["samples"])}
+        in_view = {row[0] for row in client.query("SELECT state FROM v_media").result_rows}
+        assert shown == in_view == {queries.media_states(*asked, [sha256])[sha256]}
+        return shown
+
+    assert told() == {"pending"}
+    of_run = {"project": "vision", "run_id": parent, "sha256": sha256}
+    pen.insert("media_contents", **of_run, state="lost", ts_us=1, ver=1)
+    assert told() == {"lost"}
+    pen.insert("media_contents", **of_run, state="stored", ts_us=2, ver=2)
+    assert told() == {"stored"}
+    assert queries.media_states(*asked, []) == {}
+
+
 def test_a_run_shows_the_last_media_at_or_before_a_step(client: Client, pen: Pen, values: Values) -> None:
     runs = [pen.run(1), pen.run(2)]
     for step in (0, 10, 20):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from runstream_storage.queries.media import MediaItem, MediaKind
+from runstream_storage.queries.media import MediaItem, MediaKind, MediaState
 from runstream_ui.media_items import PLOTLY, Classes, item_json, plotly_figure, shown_as, top_level
 
 HOSTILE = '<img src=x onerror="window.hacked=1">'
@@ -16,7 +17,7 @@ SHA = "ab" * 32
 
 
 def _item(mime: str, kind: MediaKind = "image", name: str = "val/x", **metadata: Any) -> MediaItem:
-    return MediaItem("r", name, 0, 1200, 0, datetime.now(UTC), kind, SHA, 2048, mime, HOSTILE, metadata)
+    return MediaItem("r", name, 0, 1200, 0, datetime.now(UTC), kind, SHA, 2048, mime, HOSTILE, metadata, "stored")
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,13 @@ def _item(mime: str, kind: MediaKind = "image", name: str = "val/x", **metadata:
 )
 def test_a_value_is_shown_as_its_type_allows_else_offered_as_a_file(mime: str, kind: MediaKind, expected: str) -> None:
     assert shown_as(_item(mime, kind)) == expected
+
+
+@pytest.mark.parametrize(("state", "said"), [("pending", "on their way"), ("lost", "are lost"), ("stored", "")])
+def test_it_is_said_why_bytes_are_not_there(state: MediaState, said: str) -> None:
+    missing = item_json(replace(_item("image/png"), state=state), Classes())["missing"]
+    assert said in missing
+    assert bool(said) == bool(missing)
 
 
 def test_every_address_is_on_this_server_whatever_the_name() -> None:

@@ -28,7 +28,19 @@ def _blob(value: Any) -> tuple[Any, bytes]:
 
 def _item(blob: Any, content: bytes) -> MediaItem:
     return MediaItem(
-        "r", "x", 0, 1, 0, datetime.now(UTC), blob.kind, "0" * 64, len(content), blob.mime, blob.caption, blob.metadata
+        "r",
+        "x",
+        0,
+        1,
+        0,
+        datetime.now(UTC),
+        blob.kind,
+        "0" * 64,
+        len(content),
+        blob.mime,
+        blob.caption,
+        blob.metadata,
+        "stored",
     )
 
 

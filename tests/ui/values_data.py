@@ -75,6 +75,8 @@ class Values:
             "ver": self._ver(run_id, step),
         }
         self._insert("media", run_id, [row])
+        became = {"sha256": sha256, "state": "stored", "ts_us": row["ts_us"], "ver": row["ver"]}
+        self._insert("media_contents", run_id, [became])
         return sha256
 
     def keep(self, content: bytes) -> str:

@@ -3,6 +3,7 @@
 UiError
 ├── NoServer     nothing to read from was named or is running
 ├── NoSuchFile   an artifact file is not in the object store
+├── NotArrived   the bytes of a logged value are on their way, or lost
 ├── Nameless     nobody is named under whom an edit could be kept
 ├── NotReadable  a file is not what its name says, or too large to be looked at
 └── ReadOnly     these pages change nothing, by their settings
@@ -11,6 +12,10 @@ UiError
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runstream_storage.queries.media import MediaState
 
 
 class UiError(Exception):
@@ -37,6 +42,21 @@ class NoSuchFile(UiError):
             "check that RUNSTREAM_S3 (or RUNSTREAM_DIR) names the store that the runs use."
         )
         self.sha256 = sha256
+
+
+WHY_MISSING: dict[MediaState, str] = {
+    "pending": "Its bytes are on their way: the agent where it was logged, or `runstream sync` there, sends them.",
+    "lost": "Its bytes are lost: their file was gone before they were sent.",
+    "stored": "",
+}
+
+
+class NotArrived(UiError):
+    """The object store does not have the bytes of a value yet, or never will."""
+
+    def __init__(self, *, state: MediaState) -> None:
+        super().__init__(WHY_MISSING[state])
+        self.state = state
 
 
 class NotReadable(UiError):

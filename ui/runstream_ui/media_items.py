@@ -9,6 +9,7 @@ from typing import Any
 
 from runstream_storage.queries.media import MediaItem
 from runstream_ui import formats, urls
+from runstream_ui.errors import WHY_MISSING
 from runstream_ui.palette import RUN_COLOURS
 from runstream_ui.shape_files import DRAWN
 
@@ -90,6 +91,7 @@ def item_json(item: MediaItem, classes: Classes, extra: Mapping[str, Any] | None
         "label": formats.middle_cut(str(item.metadata.get("name") or name), 60),
         "alt": f"{item.name}, step {formats.count(item.step)}" + (f", {item.index + 1}" if item.index else ""),
         "caption": formats.middle_cut(item.caption, _CAPTION),
+        "missing": WHY_MISSING[item.state],
         "facts": " · ".join(fact for fact in (item.mime, size, *_facts(item.metadata)) if fact),
         **extra,
     }

@@ -23,13 +23,21 @@ from runstream_storage.queries.console import (
     console_writers,
 )
 from runstream_storage.queries.histograms import Histogram, histogram_names, histograms
-from runstream_storage.queries.media import MediaItem, MediaName, media, media_names, media_steps
+from runstream_storage.queries.media import (
+    MediaItem,
+    MediaName,
+    MediaState,
+    media,
+    media_names,
+    media_states,
+    media_steps,
+)
 from runstream_storage.queries.shown import SeriesName
 from runstream_storage.queries.system import SystemAxis, SystemCurve, SystemSeries, system_curves, system_series
 from runstream_storage.queries.texts import TextValue, text_names, text_page, text_steps, texts
 from runstream_ui import objects
 from runstream_ui.data import client
-from runstream_ui.errors import NotReadable
+from runstream_ui.errors import NoSuchFile, NotArrived, NotReadable
 from runstream_ui.formats import size
 from runstream_ui.shape_files import MAX_BYTES, shape_of
 
@@ -52,6 +60,11 @@ def media_at_steps(project: str, run_ids: tuple[str, ...], names: tuple[str, ...
 @st.cache_data(ttl=_LIVE_S, show_spinner=False, max_entries=256)
 def media_at(project: str, run_ids: tuple[str, ...], names: tuple[str, ...], step: int | None) -> list[MediaItem]:
     return media(client(), project, run_ids, names, step=step, limit=_MAX_ITEMS)
+
+
+@st.cache_data(ttl=_LIVE_S, show_spinner=False, max_entries=64)
+def media_contents(project: str, run_ids: tuple[str, ...], sha256s: tuple[str, ...]) -> dict[str, MediaState]:
+    return media_states(client(), project, run_ids, sha256s)
 
 
 @st.cache_data(ttl=_LIVE_S, show_spinner=False, max_entries=64)
@@ -147,6 +160,17 @@ def clock(project: str, run_id: str) -> StepClock | None:
 def content(sha256: str, limit: int) -> bytes:
     """A whole object of at most `limit` bytes. Raises NotReadable and NoSuchFile."""
     return _read(sha256, limit)
+
+
+def content_of(item: MediaItem, limit: int) -> bytes:
+    """As `content`; raises NotArrived where it is known why the bytes are not there."""
+    try:
+        found: bytes = content(item.sha256, limit)
+    except NoSuchFile:
+        if item.state != "stored":
+            raise NotArrived(state=item.state) from None
+        raise
+    return found
 
 
 @st.cache_data(ttl=3_600, show_spinner=False, max_entries=128)

@@ -24,7 +24,7 @@ class Entry:
     """Per set of metrics, not per metric: a frame of one row may have thousands."""
     done: bool = False
     waits: int = 1
-    """For so many things: its acknowledgement, and that of an upload where there is one."""
+    """For so many things: its acknowledgement; of media the upload and the word of it, too."""
     sent: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Topic to the partition and offset of its message, once that is known."""
 

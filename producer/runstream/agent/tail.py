@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from runstream import events
+from runstream.agent.arrivals import Arrivals
 from runstream.agent.deposits import MAX_WAITING, Content
 from runstream.agent.ledger import Entry, Ledger
 from runstream.agent.outboxes import Outboxes
@@ -111,6 +112,7 @@ class Tail:
         self._upload: asyncio.Task[None] | None = None
         self._stages: deque[tuple[Position, Path]] = deque()
         self._media_waiting = 0
+        self._arrivals = Arrivals()
         self._ending: Entry | None = None
         self._ending_acknowledged = False
         self._ending_place: Place | None = None
@@ -130,6 +132,8 @@ class Tail:
     def poll(self, now: float) -> int:
         """Reads once and sends what is due; about how many bytes there were. `now`: monotonic seconds."""
         self.behind = False
+        if self._arrivals.due(now):
+            self._tell_arrivals(now)
         return self._poll(now) + self._outboxes.poll(now, writer_gone=self.gone)
 
     def _poll(self, now: float) -> int:
@@ -168,7 +172,9 @@ class Tail:
 
     def flush(self) -> None:
         """Sends what was read and waits for company."""
-        self._flush_rows(time.monotonic())
+        now = time.monotonic()
+        self._flush_rows(now)
+        self._tell_arrivals(now)
 
     @property
     def unread_bytes(self) -> int:
@@ -273,18 +279,31 @@ class Tail:
         """Send what names the content, and bring the content into the store in the background."""
         if not self._send_event("MediaLogged", media_fields(record.body, content), record, entry):
             return
-        entry.waits = 2
+        entry.waits = 3  # for both events to be acknowledged, and for the bytes
         self._stages.append((record.end, self.directory / record.body["stage"]))
         self._media_waiting += 1
 
         def stored(lost: StagedFileLost | None) -> None:
             self._media_waiting -= 1
+            self._arrivals.add(content.sha256, entry, lost=lost is not None)
             if lost is None:
                 self._ledger.done(entry)
             else:
                 self._put_aside(record, entry, lost)
 
         self._uploader.deposits.store_later(self._file_of(record), content, stored)
+
+    def _tell_arrivals(self, now: float) -> None:
+        told, entries = self._arrivals.take(now)
+        if not entries:
+            return
+        event = {**self._head(-1, time.time_ns() // 1000), "actor": self._actor, **told}
+
+        def acknowledged(sent: Sent) -> None:
+            for entry in entries:
+                self._acknowledge(entry, sent)
+
+        self._send("control", self._key, events.encode("MediaStored", event)).add_done_callback(acknowledged)
 
     def _file_of(self, record: EventRecord) -> Path:
         return Path(self.directory, record.body["stage"], record.body["file"])

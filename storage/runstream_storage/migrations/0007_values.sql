@@ -4,6 +4,7 @@
 --   text_series, histograms, media: a page shows one name of one run in order of step, as a chart does points. The key is
 --     the identity of a value, so the same row written twice merges into one. `idx` is the place in a list of media that
 --     was logged at once.
+--   media_contents: what became of the bytes, by run, so that it is found with the media of a run. A later word wins.
 --   console: read from a place on, one writer after another; the index of times finds the place that a moment is. A line is
 --     written again while its progress bar moves; the newest change wins. The index of words is over the text in lower case, so that it serves searches that heed case
 --     and such that do not. Marks are close together, because a page reads a hundred lines.
@@ -71,6 +72,20 @@ CREATE TABLE IF NOT EXISTS media
 ENGINE = ReplacingMergeTree(ver)
 PARTITION BY toYYYYMM(UUIDv7ToDateTime(run_id, 'UTC'))
 ORDER BY (project, run_id, name, rank, step, idx)
+SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 1024;
+
+CREATE TABLE IF NOT EXISTS media_contents
+(
+    project LowCardinality(String),
+    run_id  UUID,
+    sha256  String COMMENT 'of the content, in hex, as in media',
+    state   LowCardinality(String) COMMENT 'stored, or lost: it is not in the object store, and its file is gone',
+    ts_us   Int64 CODEC(DoubleDelta, ZSTD(1)),
+    ver     UInt64 CODEC(DoubleDelta, ZSTD(1))
+)
+ENGINE = ReplacingMergeTree(ver)
+PARTITION BY toYYYYMM(UUIDv7ToDateTime(run_id, 'UTC'))
+ORDER BY (project, run_id, sha256)
 SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 1024;
 
 CREATE TABLE IF NOT EXISTS console

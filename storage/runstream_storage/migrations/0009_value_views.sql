@@ -99,27 +99,43 @@ CREATE VIEW IF NOT EXISTS v_media
     size     UInt64 COMMENT 'Bytes.',
     mime     LowCardinality(String) COMMENT 'For example image/png.',
     caption  String COMMENT 'For people.',
-    metadata String COMMENT 'JSON object: width, height, sample_rate, ...'
+    metadata String COMMENT 'JSON object: width, height, sample_rate, ...',
+    state    String COMMENT 'Of its bytes: pending (on their way from the machine that logged them), stored, or lost (their file was gone before they were sent).'
 )
 AS
 SELECT v.project AS project, v.run_id AS run_id, n.run_name AS run_name, v.name AS name, v.rank AS rank, v.step AS step, v.idx AS idx,
        fromUnixTimestamp64Micro(v.ts_us, 'UTC') AS ts, v.kind AS kind, v.sha256 AS sha256, v.size AS size, v.mime AS mime,
-       v.caption AS caption, v.metadata AS metadata
+       v.caption AS caption, v.metadata AS metadata, if(v.state = '', 'pending', toString(v.state)) AS state
 FROM
 (
     SELECT *, max(if(idx = 0, ver, 0)) OVER (PARTITION BY project, run_id, name, rank, step) AS list_ver
     FROM
     (
-        SELECT project, run_id, name, rank, step, idx, ts_us, kind, sha256, size, mime, caption, metadata, ver
-        FROM media FINAL
-        WHERE run_id NOT IN (SELECT run_id FROM moved_runs)
+        SELECT m.project AS project, m.run_id AS run_id, m.name AS name, m.rank AS rank, m.step AS step, m.idx AS idx, m.ts_us AS ts_us,
+               m.kind AS kind, m.sha256 AS sha256, m.size AS size, m.mime AS mime, m.caption AS caption, m.metadata AS metadata, m.ver AS ver,
+               c.state AS state
+        FROM (SELECT * FROM media FINAL) AS m
+        -- Joined in here, a question about one run reads the contents of that run alone.
+        LEFT ANY JOIN (SELECT project, run_id, sha256, state FROM media_contents FINAL) AS c
+            ON c.project = m.project AND c.run_id = m.run_id AND c.sha256 = m.sha256
+        WHERE m.run_id NOT IN (SELECT run_id FROM moved_runs)
         UNION ALL
-        SELECT k.project, k.run_id, t.name, t.rank, t.step, t.idx, t.ts_us, t.kind, t.sha256, t.size, t.mime, t.caption, t.metadata, t.ver
+        SELECT k.project, k.run_id, t.name, t.rank, t.step, t.idx, t.ts_us, t.kind, t.sha256, t.size, t.mime, t.caption, t.metadata, t.ver, t.state
         FROM
         (
-            SELECT *
-            FROM media FINAL
-            WHERE run_id IN (SELECT arrayJoin([run_id, toUUIDOrZero(forked_from)]) FROM runs WHERE run_id IN (SELECT run_id FROM moved_runs))
+            SELECT m.*, c.state AS state
+            FROM
+            (
+                SELECT *
+                FROM media FINAL
+                WHERE run_id IN (SELECT arrayJoin([run_id, toUUIDOrZero(forked_from)]) FROM runs WHERE run_id IN (SELECT run_id FROM moved_runs))
+            ) AS m
+            LEFT ANY JOIN
+            (
+                SELECT project, run_id, sha256, state
+                FROM media_contents FINAL
+                WHERE run_id IN (SELECT arrayJoin([run_id, toUUIDOrZero(forked_from)]) FROM runs WHERE run_id IN (SELECT run_id FROM moved_runs))
+            ) AS c ON c.project = m.project AND c.run_id = m.run_id AND c.sha256 = m.sha256
         ) AS t
         INNER JOIN run_sources AS k ON k.project = t.project AND k.source = t.run_id
         WHERE t.step <= k.upto

@@ -10,7 +10,8 @@ calls them takes the ids from `runs`, `run` or `find_run`, which leave deleted r
 * runs: `projects`, `runs`, `count`, `best`, `groups`, `find_run`, `run`, `writers`, `params`, `summaries`,
   `summary_values`
 * points: `curves`, `curves_against`, `hidden_curves`, `points`, `history`, `metric_definitions`
-* media: `media_names` (with kinds), `media_steps` (the stops of a slider), `media` (at a step or the last before)
+* media: `media_names` (with kinds), `media_steps` (the stops of a slider), `media` (at a step or the last before),
+  `media_states` (what became of their bytes)
 * texts: `text_names`, `text_steps`, `texts` (at a step), `text_page` (a series, paged and searched)
 * histograms: `histogram_names`, `histograms` (thinned), `heat_maps` (on common edges, mass kept)
 * console: `console_writers`, `console` (a page from a place or time on, filtered), `console_count`, `console_near`
@@ -59,7 +60,7 @@ from runstream_storage.queries.groups import groups
 from runstream_storage.queries.histograms import HeatMap, Histogram, heat_maps, histogram_names, histograms
 from runstream_storage.queries.history import Fork, History, Rewind, Stretches, curves_against, hidden_curves, history
 from runstream_storage.queries.lineage import Lineage, LineageEdge, LineageKey, LineageNode, lineage
-from runstream_storage.queries.media import MediaItem, MediaName, media, media_names, media_steps
+from runstream_storage.queries.media import MediaItem, MediaName, media, media_names, media_states, media_steps
 from runstream_storage.queries.models import (
     Model,
     ModelChange,
@@ -216,6 +217,7 @@ __all__ = [
     "lineage",
     "media",
     "media_names",
+    "media_states",
     "media_steps",
     "metric_definitions",
     "metric_names",

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from runstream.objects import object_key
-from runstream_storage.execution import moment
+from runstream_storage.execution import moment, rows
 from runstream_storage.queries.json_objects import json_object
 from runstream_storage.queries.shown import Shown, any_rank, window_up_to
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 MediaKind = Literal["image", "audio", "video", "table", "html", "figure", "text", "file", "object3d"]
+
+MediaState = Literal["pending", "stored", "lost"]
+"""Of the bytes: on their way from the machine that logged them, in the object store, or gone before they were sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class MediaName:
 @dataclass(frozen=True, slots=True)
 class MediaItem:
     """One item; `index` is its place in a list that was logged at once, `size` in bytes, `key` its name in the object
-    store. Its bytes may still be on their way there."""
+    store. `state` is what its agent said last of the bytes: a store that was emptied since does not change it."""
 
     run_id: str
     name: str
@@ -48,6 +51,7 @@ class MediaItem:
     mime: str
     caption: str
     metadata: dict[str, Any]
+    state: MediaState
 
     @property
     def key(self) -> str:
@@ -98,6 +102,7 @@ def media(
     """
     shown = Shown(client, project, run_ids, "media", include_deleted=include_deleted)
     found = shown.ask("media", names=names, window=window_up_to(step, exact=exact), rank=any_rank(rank), limit=limit)
+    states = _states(client, project, shown.source_ids, sorted({row[7] for row in found}))
     return [
         MediaItem(
             run_id=run_id,
@@ -112,6 +117,23 @@ def media(
             mime=mime,
             caption=caption,
             metadata=json_object(metadata),
+            state=states.get(sha256, "pending"),
         )
         for run_id, name, of_rank, of_step, index, ts_us, kind, sha256, size, mime, caption, metadata in found
     ]
+
+
+def media_states(
+    client: Client, project: str, run_ids: Sequence[str], sha256s: Sequence[str], *, include_deleted: bool = False
+) -> dict[str, MediaState]:
+    """What became of the bytes of these contents, which the runs logged: for cells of tables and masks of images."""
+    shown = Shown(client, project, run_ids, "media", include_deleted=include_deleted)
+    known = _states(client, project, shown.source_ids, sha256s)
+    return {sha256: known.get(sha256, "pending") for sha256 in sha256s}
+
+
+def _states(client: Client, project: str, run_ids: Sequence[str], sha256s: Sequence[str]) -> dict[str, MediaState]:
+    if not run_ids or not sha256s:
+        return {}
+    found = rows(client, "media_states", project=project, run_ids=list(run_ids), sha256s=list(sha256s))
+    return {str(sha256): state for sha256, state in found}

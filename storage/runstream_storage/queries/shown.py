@@ -56,6 +56,11 @@ class Shown:
             for source in known.get(run_id, [Source(run_id, 0, HIGHEST)])
         ]
 
+    @property
+    def source_ids(self) -> list[str]:
+        """The runs themselves and their ancestors: whose rows are shown."""
+        return list(dict.fromkeys(source.run_id for _, source in self._links))
+
     def ask(
         self,
         question: str,

@@ -111,6 +111,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "digest": "ef" * 32,
         "artifact_project": "shared",
     },
+    "MediaStored": {**CONTROL, "seq": -1, "stored": ["ab" * 32, "0f" * 32], "lost": ["cd" * 32]},
     "Heartbeat": {**CONTROL, "seq": -1, "metric_seq": 999, "spooled_bytes": 1 << 20},
 }
 

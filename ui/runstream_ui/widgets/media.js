@@ -129,10 +129,10 @@ function view(item, hidden, colours, redraws) {
     el.preload = 'metadata';
     el.src = item.src;
     el.setAttribute('aria-label', item.alt);
-    el.onerror = () => el.replaceWith(gone('This browser cannot play it. Download it instead.', item));
+    el.onerror = () => el.replaceWith(gone(item.missing || 'This browser cannot play it. Download it instead.', item));
     return el;
   }
-  if (item.kind === 'html') return page(item);
+  if (item.kind === 'html') return item.missing ? gone(item.missing, item) : page(item);
   if (item.kind === 'shape') return shape(item);
   if (item.kind === 'text') return make('pre', '', item.text);
   return card(item);
@@ -144,14 +144,14 @@ function card(item) {
   a.href = item.download;
   a.setAttribute('download', item.name);
   el.append(a, make('div', 'quiet', item.facts));
-  if (item.why) el.append(make('div', 'quiet', item.why));
+  if (item.missing || item.why) el.append(make('div', 'quiet', item.missing || item.why));
   if (item.caption) el.append(make('div', '', item.caption));
   return el;
 }
 
 function gone(text, item) {
   const el = make('div', 'gone quiet', text + ' ');
-  el.append(download(item));
+  if (!item.missing) el.append(download(item));
   return el;
 }
 
@@ -162,7 +162,7 @@ function picture(item, hidden, colours, redraws) {
   img.src = item.src;
   const fit = () => { if (img.naturalWidth && img.naturalWidth < 160) el.classList.add('small'); };
   img.onload = fit;
-  img.onerror = () => el.replaceChildren(gone('Its bytes are still on their way to the object store, or it is no picture.', item));
+  img.onerror = () => el.replaceChildren(gone(item.missing || 'It is no picture that browsers show, or its bytes have gone from the object store.', item));
   el.append(img);
   fit();
   if ((item.boxes || []).length) {

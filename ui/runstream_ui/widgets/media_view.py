@@ -15,7 +15,7 @@ import streamlit as st
 from runstream_storage.queries.media import MediaItem, MediaName
 from runstream_storage.queries.results import RunRow
 from runstream_ui import data, formats, urls, values
-from runstream_ui.errors import UiError
+from runstream_ui.errors import NoSuchFile, UiError
 from runstream_ui.markup import in_html, in_markdown
 from runstream_ui.media_items import Classes, item_json, plotly_figure, shown_as, top_level
 from runstream_ui.palette import run_colour
@@ -145,6 +145,8 @@ def _read(item: MediaItem) -> dict[str, Any]:
             return {"shape": values.shape(item.mime, item.sha256)}
         if shown == "text":
             return {"text": values.content(item.sha256, _MAX_TEXT).decode("utf-8", "replace")}
+    except NoSuchFile as error:
+        return {"why": "" if item.state != "stored" else str(error)}  # media.js says what is missing
     except (UiError, ValueError) as error:
         return {"why": str(error)}
     return {}
@@ -161,7 +163,7 @@ def _figures(items: Sequence[MediaItem], labels: dict[str, str], several: bool, 
             f'<a href="{link}" download>download</a></span></div>'
         )
         try:
-            figure = plotly_figure(values.content(item.sha256, _MAX_FIGURE))
+            figure = plotly_figure(values.content_of(item, _MAX_FIGURE))
             st.plotly_chart(
                 figure, key=f"{key}-figure-{item.name}-{item.run_id}-{item.rank}-{item.index}", alt=item.name
             )

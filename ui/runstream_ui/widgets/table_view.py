@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -10,7 +10,7 @@ import streamlit as st
 from runstream_storage.queries.media import MediaItem
 from runstream_storage.queries.results import RunRow
 from runstream_ui import data, formats, logged_tables, urls, values
-from runstream_ui.errors import UiError
+from runstream_ui.errors import WHY_MISSING, NoSuchFile, NotArrived, UiError
 from runstream_ui.logged_tables import Cells, LoggedTable, WrongFilter
 from runstream_ui.markup import in_html, in_markdown
 from runstream_ui.widgets.empty import guarded, no_tables
@@ -64,7 +64,7 @@ def _view(project: str, runs: Sequence[RunRow], key: str) -> None:
     if len(items) > 1:
         ranks = {f"rank {entry.rank}, {entry.index + 1}": entry for entry in items}
         item = ranks[str(st.selectbox("Which", list(ranks), key=f"{key}-table-which", width=160))]
-    _rows(item, _read(item), key)
+    _rows(project, item, _read(item), key)
 
 
 def _name(known: Sequence[str]) -> str:
@@ -108,10 +108,25 @@ def _parsed(sha256: str) -> LoggedTable:
 
 
 def _read(item: MediaItem) -> LoggedTable:
-    return _parsed(item.sha256)
+    try:
+        found: LoggedTable = _parsed(item.sha256)
+    except NoSuchFile:
+        if item.state != "stored":
+            raise NotArrived(state=item.state) from None
+        raise
+    return found
 
 
-def _rows(item: MediaItem, found: LoggedTable, key: str) -> None:
+def _missing(project: str, run_ids: Sequence[str], rows: Iterable[Iterable[Any]]) -> dict[str, str]:
+    """Content to why its bytes are not there, of those in `rows` of which that is known."""
+    contents = {str(cell["sha256"]) for row in rows for cell in row if logged_tables.is_media(cell)}
+    if not contents:
+        return {}
+    states = values.media_contents(project, tuple(run_ids), tuple(sorted(contents)))
+    return {sha256: WHY_MISSING[state] for sha256, state in states.items() if state != "stored"}
+
+
+def _rows(project: str, item: MediaItem, found: LoggedTable, key: str) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key=f"{key}-table-find-row"):
         search = st.text_input(
             "Search the table",
@@ -163,6 +178,8 @@ def _rows(item: MediaItem, found: LoggedTable, key: str) -> None:
         st.markdown("No row matches; loosen or clear search and filter.")
         return
     first = (page - 1) * _PAGE
+    on_page = shown.rows[first : first + _PAGE]
+    missing = _missing(project, [item.run_id], on_page)
     table(
         [
             Column(
@@ -176,8 +193,8 @@ def _rows(item: MediaItem, found: LoggedTable, key: str) -> None:
             for name, kind in found.columns
         ],
         [
-            Row(str(first + place), tuple(_cell(cell) for cell in row))
-            for place, row in enumerate(shown.rows[first : first + _PAGE])
+            Row(str(first + place), tuple(_cell(cell, missing=missing) for cell in row))
+            for place, row in enumerate(on_page)
         ],
         key=f"{key}-table-rows",
         label=f"Table {item.name}",
@@ -190,9 +207,9 @@ def _sort(column: str) -> None:
     urls.put("sort", {column: f"-{column}", f"-{column}": ""}.get(urls.get("sort"), column))
 
 
-def _cell(cell: Any, *, mark: str = "", hover: str = "") -> Cell:
+def _cell(cell: Any, *, mark: str = "", hover: str = "", missing: Mapping[str, str] | None = None) -> Cell:
     if logged_tables.is_media(cell):
-        return _media_cell(cell, mark, hover)
+        return _media_cell(cell, mark, hover, (missing or {}).get(str(cell["sha256"]), ""))
     text = logged_tables.text_of(cell)
     if cell is None:
         return Cell("–", hover, mark=mark or "absent")
@@ -200,12 +217,14 @@ def _cell(cell: Any, *, mark: str = "", hover: str = "") -> Cell:
     return Cell(formats.middle_cut(text, _CELL), hover or exact[:2_000], mark=mark)
 
 
-def _media_cell(cell: dict[str, Any], mark: str, hover: str) -> Cell:
-    """A picture in small, or a link."""
+def _media_cell(cell: dict[str, Any], mark: str, hover: str, missing: str) -> Cell:
+    """A picture in small, or a link; or why its bytes are not there."""
     sha256, mime = str(cell["sha256"]), str(cell.get("mime", ""))
     caption = str(cell.get("caption") or "")
     name = f"{cell['kind']}.{mime.rsplit('/', 1)[-1].split('+')[0] or 'bin'}"
     told = hover or caption or f"{mime} · {formats.size(int(cell.get('size') or 0))}"
+    if missing:
+        return Cell(caption or str(cell["kind"]), told, flag=missing, mark=mark)
     if mime in _PICTURES:
         return Cell(caption, told, image=urls.image_link(sha256, name), mark=mark)
     if mime == "image/svg+xml":
