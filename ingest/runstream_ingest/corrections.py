@@ -64,6 +64,10 @@ class Corrections:
                 self._metrics.corrections.labels(outcome="failed").inc()
                 log.warning("exact summaries wait", code=error.code, error=error.error)
                 wait_s = AGAIN_S
+            except Exception:  # whatever it is: summaries that stay wrong for ever, without a word, would be worse
+                self._metrics.corrections.labels(outcome="failed").inc()
+                log.exception("exact summaries failed; they are computed again")
+                wait_s = AGAIN_S
             await asyncio.sleep(wait_s)
 
     async def _once(self) -> None:

@@ -113,8 +113,10 @@ class EmbeddedIngest:
         while True:
             try:
                 await self._feed()
-            except Exception:  # whatever it is: the messages are still here, and the spool has them too
+            except Exception as error:  # whatever it is: the messages are still here, and the spool has them too
                 log.exception("embedded ingest failed; it starts again with all that is not durable")
+                # A fault that comes again each time must not look as if all were only slow.
+                self.health.problem("ingest", f"Ingest failed and starts again: {type(error).__name__}: {error}")
             await asyncio.sleep(RESTART_S)
             self._queue = deque(record for record, _ in self._pending.values())
 
@@ -151,6 +153,7 @@ class EmbeddedIngest:
             )
             if (one := ranges.get(Source(record.topic, record.partition))) and one.start <= offset < one.end
         ]
+        self.health.solved("ingest")
         for offset in done:
             _, future = self._pending.pop(offset)
             if not future.done():

@@ -69,15 +69,21 @@ async def test_after_a_fault_of_its_own_it_starts_again_and_loses_nothing(
     ingest: EmbeddedIngest, tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("runstream_ingest.embedded.RESTART_S", 0.0)
-    faults = iter([True, True])
+    broken = True
 
     def fail(table: str, block: Block) -> None:
-        if next(faults, False):
+        if broken:
             raise RuntimeError("a fault")
 
     tables.refuse = fail
-    await ingest.put([message(frame()), message(frame(first_seq=3))])
+    sent = asyncio.gather(*(ingest.send(message(value)) for value in (frame(), frame(first_seq=3))))
+    while "ingest" not in ingest.health.problems:
+        await asyncio.sleep(0.01)
+    assert "RuntimeError: a fault" in ingest.health.problems["ingest"]
+    broken = False
+    await sent
     assert tables.rows("points") == 12
+    assert "ingest" not in ingest.health.problems
 
 
 async def test_what_is_not_durable_at_the_end_stays_pending(tables: Tables, tmp_path: Path) -> None:

@@ -232,8 +232,6 @@ class Unknowing(DatabaseLedger):
 class Uncommitted:
     """The offsets of a replay: nothing is announced, committed or marked."""
 
-    is_fresh = False
-
     async def intend(self, ranges: Ranges, name: str) -> None: ...
 
     async def done(self, ranges: Ranges) -> None: ...
