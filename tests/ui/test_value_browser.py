@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.server
 import json
 import threading
@@ -56,11 +57,17 @@ def elsewhere() -> Iterator[tuple[str, list[str]]]:
 @pytest.fixture(scope="module")
 def run_ids(module_database: str, objects: Path, elsewhere: tuple[str, list[str]]) -> list[str]:
     """Two runs with something of everything, and one whose HTML tries to get out."""
-    found = fill(module_database, runs=3, steps=60, running=0, names=["one", "two", "escape"]).run_ids
+    found = fill(module_database, runs=4, steps=60, running=0, names=["one", "two", "escape", "away"]).run_ids
     store = open_store(objects.as_uri())
     fill_values(module_database, store, found[:2], steps=60)
     values = Values(module_database, store, steps=60)
     values.media(found[2], "escape", 1, _escape(elsewhere[0]), kind="html", mime="text/html")
+    for place, state in enumerate(("pending", "lost")):
+        values.media(found[3], "pictures", 1, b"%d" % place, kind="image", mime="image/png", index=place, state=state)
+        values.media(found[3], f"{state} page", 1, state.encode(), kind="html", mime="text/html", state=state)
+        values.media(found[3], f"{state} sound", 1, b"%d" % place, kind="audio", mime="audio/wav", state=state)
+    cell = {"kind": "image", "sha256": hashlib.sha256(b"0").hexdigest(), "size": 1, "mime": "image/png", "metadata": {}}
+    values.table(found[3], "table", 1, [("id", "integer"), ("picture", "media")], [[1, cell]])
     values.close()
     return found
 
@@ -140,6 +147,14 @@ def test_a_slider_moves_all_pictures_and_a_class_can_be_hidden(visit: Visit, run
     assert "at=0" in page.url
     expect(boxes).to_have_count(2)
     visit.fine()
+
+
+def test_what_is_on_its_way_is_told_from_what_is_lost(visit: Visit, run_ids: list[str]) -> None:
+    page = visit.go(f"/run?run={run_ids[3]}&tab=Media")
+    expect(page.get_by_text("on their way").filter(visible=True)).to_have_count(3, timeout=_WAIT_MS)
+    expect(page.get_by_text("are lost").filter(visible=True)).to_have_count(3)
+    visit.go(f"/run?run={run_ids[3]}&tab=Tables")
+    expect(page.get_by_label("on their way")).to_be_visible(timeout=_WAIT_MS)
 
 
 def test_a_picture_is_looked_at_in_large_and_the_keys_lead_on(visit: Visit, run_ids: list[str]) -> None:

@@ -56,9 +56,10 @@ class Values:
         rank: int = 0,
         caption: str = "",
         metadata: dict[str, object] | None = None,
+        state: str = "stored",
     ) -> str:
-        """The sha256 of what was kept."""
-        sha256 = self.keep(content)
+        """The sha256 of what was kept; in another state than stored, the store has no bytes."""
+        sha256 = self.keep(content) if state == "stored" else hashlib.sha256(content).hexdigest()
         row = {
             "name": name,
             "rank": rank,
@@ -75,8 +76,9 @@ class Values:
             "ver": self._ver(run_id, step),
         }
         self._insert("media", run_id, [row])
-        became = {"sha256": sha256, "state": "stored", "ts_us": row["ts_us"], "ver": row["ver"]}
-        self._insert("media_contents", run_id, [became])
+        if state != "pending":
+            became = {"sha256": sha256, "state": state, "ts_us": row["ts_us"], "ver": row["ver"]}
+            self._insert("media_contents", run_id, [became])
         return sha256
 
     def keep(self, content: bytes) -> str:
