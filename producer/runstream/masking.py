@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import pairwise
+from operator import itemgetter
 
 from runstream.secret_names import MAYBE, NO, SURE, is_secret_name, secrecy
 from runstream.secret_shapes import MASK, PEM, PEM_BEGIN, PEM_END, SHAPES, Pattern
@@ -14,22 +15,29 @@ __all__ = ["MASK", "LineMasker", "is_secret_name", "mask_command", "mask_lines",
 ROUNDS = 4
 _NAME_PIECES = ("pass", "pwd", "secret", "token", "key", "cred", "jwt", "_pat", "auth")
 """Lower-case; each name that `secrecy` knows holds one of them."""
-_SHORT_TRIGGERS = ("bearer ", "basic ", "authorization", "cookie", "-----begin", "sig=", "eyj")
-"""Of shapes that need no long word."""
-_TRIGGERS = tuple(dict.fromkeys((*_SHORT_TRIGGERS, *(re.sub("[0-9]", "0", t) for s in SHAPES for t in s.triggers))))
-"""Of all shapes, digits as zeros."""
 _LONG_RUN = b"a" * 20
-"""Every other shape has a run of so many letters, digits, - and _."""
+"""Every shape without a test of its own in `_may_have_shape` has a run of so many letters, digits, - and _."""
+_BEGINNING = itemgetter(slice(4))
+_BEGINNINGS = frozenset(
+    _BEGINNING(re.split("[^a-z0]", re.sub("[0-9]", "0", trigger))[0]).encode()
+    for shape in SHAPES
+    for trigger in shape.triggers
+    if trigger[0].isalnum()
+)
+"""How words begin that hold a trigger, digits as zeros."""
 _RUNS = bytes(ord("a" if chr(i).isalnum() or chr(i) in "-_" else " ") if i < 128 else ord(" ") for i in range(256))
+_WORDS = bytes(ord(chr(i).lower()) if i < 128 and chr(i).isalnum() else ord(" ") for i in range(256))
 _DIGITS = bytes(ord("0") if chr(i) in "123456789" else i for i in range(256))
 MAX_TEMPLATES, MAX_TEMPLATE_BYTES = 4096, 400
 _harmless: set[bytes] = set()
 """Lines without anything to mask, digits as zeros: no decision here depends on which digit it is."""
 _ASSIGNED = re.compile(r"([+~]{0,2}-{0,2}[A-Za-z_][\w.+/-]*)=(.*)", re.DOTALL)
 _NAME_BEFORE = re.compile(r"[\w.-]{0,80}\Z")
-# From inside a name to its value: `NAME=`, `"name": `, `name: str = `, `["NAME"] = `, `"NAME", "`, `<name>`, `--name `.
+_NAME_AFTER = re.compile(r"[\w.-]{0,60}")
+_NAME_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
+# From the end of a name to its value: `NAME=`, `"name": `, `name: str = `, `["NAME"] = `, `"NAME", "`, `<name>`, `--name `.
 _TO_VALUE = Pattern(
-    r"(?P<rest>[\w.-]{0,60})(?P<close>\\?[\"']?\]?)"
+    r"(?P<close>\\?[\"']?\]?)"
     r"(?P<to>[ \t]{0,4}:[ \t]{0,4}(?:str|bytes|SecretStr|[sS]tring|Optional\[str\]|str[ ]\|[ ]None|Final)"
     r"[ \t]{0,4}=[ \t]{0,4}"
     r"|[ \t]{0,8}(?::=|=>|[=!]?=|:)[ \t]{0,8}"
@@ -157,21 +165,26 @@ def _template(text: str) -> bytes:
 
 def _may_have_shape(low: str, template: bytes) -> bool:
     """Whether it is worth while to try the shapes; cheap, for nearly every line of a log says no."""
-    address = "://" in low and ("@" in low or "?" in low or "hook" in low)
-    if not address and _LONG_RUN not in template.translate(_RUNS):
-        return (
-            "bearer " in low
-            or "basic " in low
-            or "authorization" in low
-            or "cookie" in low
-            or "-----begin" in low
-            or "sig=" in low
-            or "eyj" in low
-        )
-    for trigger in _TRIGGERS:  # noqa: SIM110 - a generator takes twice as long
-        if trigger in low:
-            return True
-    return False
+    if (
+        "bearer " in low
+        or "basic " in low
+        or "authorization" in low
+        or "cookie" in low
+        or "-----begin" in low
+        or "sig=" in low
+        or "eyj" in low
+        or ("://" in low and ("@" in low or "?" in low or "hook" in low))
+    ):
+        return True
+    if _LONG_RUN not in template.translate(_RUNS):
+        return False
+    return (
+        "?" in low
+        or "&" in low
+        or ":aa" in low
+        or "//0" in low
+        or not _BEGINNINGS.isdisjoint(map(_BEGINNING, template.translate(_WORDS).split()))
+    )
 
 
 def _without_shapes(text: str) -> str:
@@ -207,13 +220,12 @@ def _values_named(text: str, low: str, piece: str) -> tuple[list[tuple[int, int,
     at = low.find(piece)
     while at >= 0:
         after = at + len(piece)
-        to = _TO_VALUE.get().match(text, at)
-        if to is not None:
-            begin = at - len(_NAME_BEFORE.search(text, max(0, at - 80), at)[0])  # type: ignore[index]  # matches nothing too
-            name = text[begin : to.end("rest")]
-            sure = secrecy(name)
-            has_name = has_name or sure != NO
-            if sure != NO and (span := _value(text, name, begin, to, sure)) is not None:
+        begin, end = _name_around(text, at)
+        name = text[begin:end]
+        sure = secrecy(name)
+        if sure != NO and (to := _TO_VALUE.get().match(text, end)) is not None:
+            has_name = True
+            if (span := _value(text, name, begin, to, sure)) is not None:
                 close = to["close"]
                 # Of JSON, where a number stands bare: what stands for it must be JSON too.
                 quote = close if close and close[-1] in "\"'" and not to["quote"] else ""
@@ -221,6 +233,15 @@ def _values_named(text: str, low: str, piece: str) -> tuple[list[tuple[int, int,
                 after = span[1]
         at = low.find(piece, after)
     return found, has_name
+
+
+def _name_around(text: str, at: int) -> tuple[int, int]:
+    """Where the name begins and ends that a piece at `at` is a part of."""
+    before, after = text[max(0, at - 80) : at], text[at : at + 60]
+    if before.isascii() and after.isascii():  # the quick way
+        return at - len(before) + len(before.rstrip(_NAME_LETTERS)), at + len(after) - len(after.lstrip(_NAME_LETTERS))
+    begin, end = _NAME_BEFORE.search(text, max(0, at - 80), at), _NAME_AFTER.match(text, at)
+    return begin.start() if begin is not None else at, end.end() if end is not None else at
 
 
 def _value(text: str, name: str, begin: int, to: re.Match[str], sure: int) -> tuple[int, int] | None:

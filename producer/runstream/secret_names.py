@@ -40,6 +40,8 @@ NO, MAYBE, SURE = range(3)
 def secrecy(name: str) -> int:
     """NO, MAYBE or SURE: how much `name` says that its value is a secret."""
     words = [word.lower() for word in _WORDS.findall(name.rsplit("/", 1)[-1][-200:])]
+    if words and words[-1] == "value":
+        words.pop()
     if not words:
         return NO
     if any(word in _ALWAYS or word.endswith(_ENDINGS) for word in words):

@@ -23,7 +23,8 @@ class Pattern:
 
 class Shape(NamedTuple):
     triggers: tuple[str, ...]
-    """Lower-case pieces; a text that holds none of them has no secret of this shape."""
+    """Lower-case pieces; a text that holds none of them has no secret of this shape. One that begins with a letter or a
+    digit stands at the beginning of a word, and has four of them or ends the word."""
     pattern: Pattern
     replacement: str
 
@@ -88,7 +89,14 @@ SHAPES = (
         _prefixed(r"gh[pousr]_[A-Za-z0-9]{20,}", r"github_pat_\w{20,}"),
         MASK,
     ),
-    Shape(("gl",), _prefixed(r"gl(?:pat|ptt|dt|rt|soat|ft|cbt|imt|agent|oas|sa|c)[-_][\w-]{17,}"), MASK),
+    Shape(
+        (
+            *("glpat", "glptt", "gldt-", "gldt_", "glrt-", "glrt_", "glsoat", "glft-", "glft_", "glcbt", "glimt"),
+            *("glagent", "gloas", "glsa-", "glsa_", "glc-", "glc_"),
+        ),
+        _prefixed(r"gl(?:pat|ptt|dt|rt|soat|ft|cbt|imt|agent|oas|sa|c)[-_][\w-]{17,}"),
+        MASK,
+    ),
     Shape(
         ("hf_", "api_org_"),
         _prefixed(r"hf_[A-Za-z0-9]{20,}", r"api_org_[A-Za-z0-9]{20,}"),
@@ -104,17 +112,17 @@ SHAPES = (
         MASK,
     ),
     Shape(
-        ("_live_", "_test_", "whsec_"),
+        ("sk_live_", "rk_live_", "pk_live_", "sk_test_", "rk_test_", "pk_test_", "whsec_"),
         _prefixed(r"(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{12,}", r"whsec_[A-Za-z0-9+/=]{20,}"),
         MASK,
     ),
     Shape(
-        ("xox", "xapp-"),
+        (*(f"xox{kind}" for kind in "abceoprs"), "xapp-"),
         _prefixed(r"xox[abceoprs](?:\.xox[abeprs])?-[A-Za-z0-9-]{15,}", r"xapp-[A-Za-z0-9-]{20,}"),
         MASK,
     ),
     Shape(
-        ("aiza", "ya29.", "gocspx-", "1//0"),
+        ("aiza", "ya29.", "gocspx-", "//0"),
         _prefixed(r"AIza[\w-]{35}", r"ya29\.[\w-]{20,}", r"GOCSPX-[\w-]{20,}", r"1//0[\w-]{30,}"),
         MASK,
     ),
@@ -122,7 +130,7 @@ SHAPES = (
     Shape(("wandb_v1_", "local-"), _prefixed(r"wandb_v1_\w{20,}", r"local-[0-9a-f]{40}"), MASK),
     Shape(("sg.",), _prefixed(r"SG\.[\w-]{20,32}\.[\w-]{16,64}"), MASK),
     Shape(
-        ("dapi", "hvs.", "hvb.", "dop_", "doo_", "dor_", "dp.", "dckr_", "glsa_", "glc_"),
+        ("dapi", "hvs.", "hvb.", "dop_", "doo_", "dor_", "dp.", "dckr_"),
         _prefixed(
             r"dapi[0-9a-f]{32}",
             r"hv[sb]\.[\w-]{20,}",
@@ -143,7 +151,10 @@ SHAPES = (
             "lin_api_",
             "ntn_",
             "sbp_",
-            "shp",
+            "shpat",
+            "shpca",
+            "shppa",
+            "shpss",
             "atatt3",
             "pul-",
             "sntry",
