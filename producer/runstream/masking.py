@@ -35,7 +35,7 @@ _ASSIGNED = re.compile(r"([+~]{0,2}-{0,2}[A-Za-z_][\w.+/-]*)=(.*)", re.DOTALL)
 _NAME_BEFORE = re.compile(r"[\w.-]{0,80}\Z")
 _NAME_AFTER = re.compile(r"[\w.-]{0,60}")
 _NAME_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
-# From the end of a name to its value: `NAME=`, `"name": `, `name: str = `, `["NAME"] = `, `"NAME", "`, `<name>`, `--name `.
+# From a name to its value: `NAME=`, `"name": `, `name: str = `, `["NAME"] = `, `"NAME", "`, `<name>`, `--name `.
 _TO_VALUE = Pattern(
     r"(?P<close>\\?[\"']?\]?)"
     r"(?P<to>[ \t]{0,4}:[ \t]{0,4}(?:str|bytes|SecretStr|[sS]tring|Optional\[str\]|str[ ]\|[ ]None|Final)"
