@@ -17,4 +17,11 @@ os.environ["RUNSTREAM_CONSOLE"] = os.environ["RUNSTREAM_SYSTEM"] = "0"
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
-pytest_plugins = ["services.account", "services.kafka", "services.clickhouse", "services.s3", "services.browser"]
+pytest_plugins = [
+    "services.account",
+    "services.kafka",
+    "services.clickhouse",
+    "services.s3",
+    "services.browser",
+    "services.secured",
+]

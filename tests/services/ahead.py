@@ -19,7 +19,11 @@ INSTALLS: Mapping[str, Callable[[Report], object]] = {
     "s3": install_minio,
 }
 IMAGES = {"kafka": "KAFKA", "clickhouse": "CLICKHOUSE", "s3": "MINIO"}
-OWN = {"kafka": "private_kafka", "clickhouse": "private_clickhouse", "s3": "private_minio"}
+OWN = {
+    "kafka": {"private_kafka", "secured_kafka"},
+    "clickhouse": {"private_clickhouse"},
+    "s3": {"private_minio"},
+}
 
 
 def install_ahead(items: Sequence[pytest.Item], policy: Policy, report: Report) -> None:
@@ -31,7 +35,7 @@ def install_ahead(items: Sequence[pytest.Item], policy: Policy, report: Report) 
         tier = policy.tier(service)
         if tier is Tier.CONTAINER and not pull(service, report):
             tier = policy.tier_without_containers(service)
-        wants_own = any(OWN[service] in getattr(item, "fixturenames", ()) for item in using)
+        wants_own = any(OWN[service].intersection(getattr(item, "fixturenames", ())) for item in using)
         if (tier is Tier.NATIVE or wants_own) and policy.name != "pypi" and not missing_tools(service):
             with suppress(DevError):
                 INSTALLS[service](report)

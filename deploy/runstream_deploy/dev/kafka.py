@@ -62,14 +62,19 @@ class KafkaService(Service):
         self._lib = install_kafka(self._report)
 
     def command(self) -> list[str]:
-        port, controller = self.ports
         data = self.directory / "data"
         properties = self.directory / "server.properties"
-        properties.write_text(_PROPERTIES.format(port=port, controller=controller, data=data))
+        properties.touch(0o600)
+        properties.write_text(self.properties())
         java = ["java", "-cp", f"{self._lib}/*", "-Dorg.slf4j.simpleLogger.showDateTime=true"]
         if not (data / "meta.properties").exists():
             self._format([*java, "kafka.tools.StorageTool"], properties)
         return [*java[:1], "-Xms256m", "-Xmx512m", *java[1:], "kafka.Kafka", str(properties)]
+
+    def properties(self) -> str:
+        """The broker's configuration for the current ports."""
+        port, controller = self.ports[:2]
+        return _PROPERTIES.format(port=port, controller=controller, data=self.directory / "data")
 
     def _format(self, tool: list[str], properties: Path) -> None:
         options = ["format", "--cluster-id", self._cluster_id, "--config", str(properties)]
