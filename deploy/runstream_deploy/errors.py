@@ -47,8 +47,9 @@ class KafkaUnreachable(DeployError):
 
     def __init__(self, *, bootstrap: str, reason: str) -> None:
         super().__init__(
-            f"Kafka at {bootstrap} does not answer: {reason}. Start the broker, correct RUNSTREAM_KAFKA, or see "
-            "`runstream doctor`; training goes on and spools meanwhile."
+            f"Kafka at {bootstrap} does not answer: {reason}. Start the broker, correct RUNSTREAM_KAFKA and "
+            "RUNSTREAM_KAFKA_* (protocol, user, password), or see `runstream doctor`; training goes on and spools "
+            "meanwhile."
         )
         self.bootstrap = bootstrap
         self.reason = reason

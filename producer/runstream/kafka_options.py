@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -13,6 +14,8 @@ from runstream.settings import Settings
 PREFIX = "RUNSTREAM_KAFKA_"
 COMPRESSIONS = ("none", "gzip", "snappy", "lz4", "zstd")
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:,\[\]]+)(:[0-9]{1,5})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,29 @@ class KafkaOptions:
             )
         if options.partitions < 1:
             raise SettingsError(PREFIX + "PARTITIONS", options.partitions, "1 or more")
+        if not all(ADDRESS.fullmatch(address.strip()) for address in bootstrap.split(",")):
+            raise SettingsError("RUNSTREAM_KAFKA", bootstrap, "host:port of a broker, several joined by commas")
+        options._check_security()
         return options
+
+    def _check_security(self) -> None:
+        """Raises SettingsError for what no client could connect with."""
+        if self.security_protocol.startswith("SASL"):
+            if self.sasl_mechanism not in MECHANISMS:
+                raise SettingsError(PREFIX + "SASL_MECHANISM", self.sasl_mechanism, "one of " + ", ".join(MECHANISMS))
+            if not self.user:
+                raise SettingsError(PREFIX + "USER", "", f"{self.security_protocol} needs a user and a password")
+        if self.security_protocol.endswith("SSL"):
+            try:
+                self._tls()
+            except OSError as error:  # also what ssl raises
+                reason = error.strerror or str(error)
+                raise SettingsError(
+                    PREFIX + "CA_FILE", self.ca_file, f"a PEM file of certificates ({reason})"
+                ) from None
+
+    def _tls(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=self.ca_file or None)
 
     def client_arguments(self) -> dict[str, Any]:
         """What every aiokafka client (producer, consumer, admin) needs to connect."""
@@ -73,7 +98,7 @@ class KafkaOptions:
             "security_protocol": self.security_protocol,
         }
         if self.security_protocol.endswith("SSL"):
-            arguments["ssl_context"] = ssl.create_default_context(cafile=self.ca_file or None)
+            arguments["ssl_context"] = self._tls()
         if self.security_protocol.startswith("SASL"):
             arguments |= {
                 "sasl_mechanism": self.sasl_mechanism,

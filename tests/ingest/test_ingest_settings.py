@@ -53,6 +53,7 @@ def test_the_topics_come_from_the_prefix(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_kafka_options_are_handed_on_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUNSTREAM_KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
+    monkeypatch.setenv("RUNSTREAM_KAFKA_USER", "worker")
     monkeypatch.setenv("RUNSTREAM_KAFKA_PASSWORD", "hidden")
     options = settings().kafka_options
     assert (options.security_protocol, options.password, options.bootstrap) == ("SASL_SSL", "hidden", "127.0.0.1:9092")

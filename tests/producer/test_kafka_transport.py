@@ -180,8 +180,31 @@ def test_every_option_is_documented() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("PARTITIONS", "many"), ("COMPRESSION", "rar"), ("SECURITY_PROTOCOL", "x")]
+    ("name", "value"),
+    [
+        ("PARTITIONS", "many"),
+        ("COMPRESSION", "rar"),
+        ("SECURITY_PROTOCOL", "x"),
+        ("SASL_MECHANISM", "GSSAPI"),
+        ("USER", " "),
+        ("CA_FILE", "/nowhere/ca.pem"),
+        ("CA_FILE", __file__),
+    ],
 )
 def test_an_option_that_cannot_be_used_names_its_variable(name: str, value: str) -> None:
-    with pytest.raises(SettingsError, match=f"RUNSTREAM_KAFKA_{name}"):
-        KafkaOptions.from_variables("a:1", {f"RUNSTREAM_KAFKA_{name}": value})
+    secured = {"SECURITY_PROTOCOL": "SASL_SSL", "USER": "u", "PASSWORD": "secret"}
+    given = {f"RUNSTREAM_KAFKA_{key}": text for key, text in (secured | {name: value}).items()}
+    with pytest.raises(SettingsError, match=f"RUNSTREAM_KAFKA_{name}") as caught:
+        KafkaOptions.from_variables("a:1", given)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("bootstrap", ["a:b", "a:1,", "a b", "http://a:1", "a:123456"])
+def test_an_address_that_is_none_is_refused(bootstrap: str) -> None:
+    with pytest.raises(SettingsError, match="host:port"):
+        KafkaOptions.from_variables(bootstrap, {})
+
+
+def test_addresses_of_every_kind_are_taken() -> None:
+    for bootstrap in ("a", "a:1, b.c-d_e:65535", "10.0.0.1:9092", "[::1]:9092"):
+        assert KafkaOptions.from_variables(bootstrap, {}).bootstrap == bootstrap

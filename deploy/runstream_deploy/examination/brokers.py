@@ -34,7 +34,10 @@ def brokers(settings: Settings) -> Iterator[Finding]:
     try:
         asyncio.run(_look(KafkaOptions.from_settings(settings), settings, found))
     except KafkaUnreachable as error:
-        remedy = "Start the broker or correct RUNSTREAM_KAFKA; training goes on and spools meanwhile."
+        remedy = (
+            "Start the broker, or correct RUNSTREAM_KAFKA and RUNSTREAM_KAFKA_* (protocol, user, password, authority); "
+            "training goes on and spools meanwhile."
+        )
         found.append(Finding(False, "Kafka", f"{settings.kafka} does not answer ({error.reason})", remedy))
     yield from found
 
