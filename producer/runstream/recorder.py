@@ -141,6 +141,7 @@ class Recorder:
             at = max(MIN_STEP, min(at, MAX_STEP))
             self._once.warn("step", f"log(): the step is beyond 64 bits; {at} is used")
         try:
+            self._release(at)
             writer = self._ready("log()")
             if not isinstance(data, Mapping):
                 self._rows.refuse("", f"log() takes a dict of names and numbers, not {type(data).__name__}")
@@ -149,6 +150,9 @@ class Recorder:
         except Exception as error:  # noqa: BLE001 - a training loop must not die of its log
             self._trouble("log()", error)
         return at
+
+    def _release(self, at: int) -> None:
+        """Record what waited for the step of this call."""
 
     def _append_rows(self, writer: SpoolWriter, data: Mapping[Any, Any], at: int) -> None:
         for keys, values in self._rows.of(data):

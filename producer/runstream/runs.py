@@ -182,6 +182,7 @@ class Run(CapturedRun):
                     self._ended = True
                     return
             self._config.record_changes()
+            self._end_watches()
             self._end_capture()
             with self._lock:
                 self._busy = True

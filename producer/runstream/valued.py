@@ -29,6 +29,8 @@ class ValueRecorder(Recorder):
         self._stages = 0
         """Numbers of the directories beside the spool that hold staged files."""
         self._watches: list[Watch] = []
+        self._held: dict[str, dict[str, Any]] = {}
+        """Histograms by name that wait for the step of the next `log()`."""
         super().__init__(**arguments)
 
     def log_histograms(self, values: Any, step: int | None = None, *, prefix: str = "", bins: int = 64) -> None:
@@ -36,7 +38,7 @@ class ValueRecorder(Recorder):
 
         `values`: a mapping or list, nested at will (such as a pytree of weights or gradients), or a model that has
         `named_parameters()`. Names are the keys with `/` between, behind `prefix`. Without `step` they belong to the
-        step of the next `log()`. Never raises.
+        step of the next `log()` without `step`. Never raises.
         """
         try:
             from runstream.watching import leaves_of
@@ -86,6 +88,25 @@ class ValueRecorder(Recorder):
             self._trouble("unwatch()", error)
 
     # -- inside
+
+    def _hold_histogram(self, name: str, values: Any, bins: int) -> None:
+        """Of one array, as it is now, at the step of the next `log()`. Never raises."""
+        event = self._histogram_event(name, values, bins)
+        if event is not None:
+            with self._lock:
+                self._held[event["name"]] = event
+                self._known = {}  # so that the next log() leaves its fast path, and comes to _release
+
+    def _release(self, at: int) -> None:
+        with self._lock:
+            held, self._held = self._held, {}
+            self._known = self._rows.known
+        for event in held.values():
+            self._emit({**event, "step": at})
+
+    def _end_watches(self) -> None:
+        self.unwatch()
+        self._release(self._step)
 
     def _log_rich(self, values: list[tuple[str, Any]], at: int) -> None:
         """Log texts, histograms and blobs at the step `at`. Never raises."""
@@ -137,16 +158,22 @@ class ValueRecorder(Recorder):
 
     def _log_histogram(self, name: str, values: Any, at: int, bins: int) -> None:
         """Of one array. Never raises."""
+        event = self._histogram_event(name, values, bins)
+        if event is not None:
+            self._emit({**event, "step": at})
+
+    def _histogram_event(self, name: str, values: Any, bins: int) -> dict[str, Any] | None:
+        """Of one array, at no step yet; None, with a warning, where there is none. Never raises."""
         from runstream.media.histograms import Histogram
 
         try:
             known = self._rows.name(name)
-            if known is not None:
-                self._emit(Histogram(values, bins=bins).event(known, at))
+            return Histogram(values, bins=bins).event(known, 0) if known is not None else None
         except Exception as error:
             if raised_by_signal_handler(error):
                 raise
             self._refuse_value(name, values, error)
+            return None
 
     def _stage_blob(self, name: str, blob: Blob, at: int, index: int) -> None:
         """Put the bytes beside the spool and record where; the parts first, before what names them."""
@@ -209,6 +236,7 @@ class ValueRecorder(Recorder):
         for watch in self._watches:
             watch.end()
         self._watches = []
+        self._held = {}
 
 
 def _gone_on() -> NoReturn:

@@ -56,7 +56,11 @@ class Watch:
             )
             return None
         watch = cls(run, model, what, every, name, bins)
-        watch._handle = model.register_forward_hook(watch._passed)
+        try:
+            watch._handle = model.register_forward_hook(watch._passed)
+        except RuntimeError as error:  # models of TorchScript take none
+            warn(f"watch(): {type(model).__name__}: {error}; call run.log_histograms(model) in the loop instead")
+            return None
         return watch
 
     @property
@@ -100,7 +104,7 @@ class Watch:
         for name, parameter in model.named_parameters():
             path = name.replace(".", "/")
             if self._parameters:
-                run._log_histogram(f"parameters/{self._name}{path}", parameter, run.step, self._bins)
+                run._hold_histogram(f"parameters/{self._name}{path}", parameter, self._bins)
             if self._gradients and getattr(parameter, "requires_grad", True):
                 self._waiting[path] = parameter.register_hook(self._taker(path))
 
@@ -117,7 +121,7 @@ class Watch:
                 return  # a parameter that is used again gets its gradient in parts: the first one counts
             try:
                 hook.remove()
-                run._log_histogram(f"gradients/{watch._name}{path}", gradient, run.step, watch._bins)
+                run._hold_histogram(f"gradients/{watch._name}{path}", gradient, watch._bins)
             except Exception as error:  # noqa: BLE001
                 run._trouble("watch()", error)
 

@@ -113,6 +113,16 @@ def test_gradients_are_logged_every_so_many_passes_at_the_step_of_the_next_log(r
     assert (first["edges"][0], first["edges"][-1], sum(first["counts"])) == (-0.2, 0.1, 2)
 
 
+def test_who_counts_the_steps_finds_gradients_at_the_step_of_their_pass(run: runstream.Run, held: Held) -> None:
+    model = Module()
+    run.watch(model, log_freq=2)
+    for step in range(100, 105):
+        model.step()
+        run.log({"loss": step}, step=step)
+    assert logged(held, run) == [("gradients/fc/weight", step) for step in (100, 102, 104)]
+    assert held(run).series("loss") == [(step, step) for step in range(100, 105)]
+
+
 @pytest.mark.parametrize(
     ("what", "names"),
     [
@@ -126,6 +136,7 @@ def test_what_is_logged_can_be_chosen_and_named(run: runstream.Run, held: Held, 
     run.watch(model, log=what, log_freq=5, name="net")
     for _ in range(4):
         model.step()
+    run.finish()
     assert [name for name, _ in logged(held, run)] == names
 
 
@@ -150,6 +161,7 @@ def test_passes_without_a_backward_and_in_eval_mode_leave_nothing(run: runstream
     assert len(model.weights["fc.weight"].hooks) == 1
     model.backward()
     model.backward()
+    run.log({"loss": 1})
     assert logged(held, run) == [("gradients/fc/weight", 0)]
 
 
@@ -173,6 +185,7 @@ def test_several_models_have_names_of_their_own(run: runstream.Run, held: Held) 
     run.watch(models, log_freq=1)
     for model in models:
         model.step()
+    run.log({"loss": 1})
     assert logged(held, run) == [("gradients/0/fc/weight", 0), ("gradients/1/fc/weight", 0)]
 
 
@@ -191,13 +204,16 @@ def test_nothing_keeps_the_model_or_the_run_alive(run: runstream.Run) -> None:
     assert len(run._watches) == 1
 
 
-def test_after_the_end_the_hooks_go(run: runstream.Run) -> None:
+def test_the_end_of_the_run_takes_the_hooks_away_and_keeps_what_waited_for_a_step(
+    run: runstream.Run, held: Held
+) -> None:
     model = Module()
     run.watch(model, log_freq=1)
+    run.log({"loss": 1}, step=7)
     model.step()
     run.finish()
-    model.step()
     assert not model.hooks
+    assert logged(held, run) == [("gradients/fc/weight", 7)]
 
 
 def test_a_copy_of_the_model_is_not_watched_and_it_can_be_pickled(run: runstream.Run, held: Held) -> None:
@@ -205,17 +221,25 @@ def test_a_copy_of_the_model_is_not_watched_and_it_can_be_pickled(run: runstream
     run.watch(model, log_freq=1)
     average = copy.deepcopy(model)
     average.step()
+    run.log({"loss": 1})
     assert logged(held, run) == []
     again = pickle.loads(pickle.dumps(list(model.hooks.values())))
     assert again[0](model, (), None) is None
     model.step()
+    run.log({"loss": 1})
     assert len(logged(held, run)) == 1
+
+
+class Scripted(Module):
+    def register_forward_hook(self, hook: Callable[..., Any]) -> Handle:
+        raise RuntimeError("register_forward_hook is not supported on ScriptModules")
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
         (object(),),
+        (Scripted(),),
         (None,),
         ({"w": np.zeros(3)},),
         (Module(), "everything"),
@@ -229,6 +253,7 @@ def test_what_cannot_be_watched_is_refused_with_a_warning(
     run.watch(*arguments)
     assert "watch()" in caplog.text
     assert run._watches == []
+    assert run.dropped == 0
 
 
 def test_trouble_in_a_hook_is_a_warning_and_training_goes_on(run: runstream.Run, held: Held, caplog: Any) -> None:

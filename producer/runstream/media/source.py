@@ -26,6 +26,8 @@ def content_of(value: Any) -> bytes | Path:
     if isinstance(value, str | os.PathLike):
         try:
             path = Path(value).expanduser()
+            if path.is_dir():
+                raise ValueRefused(f"{str(path)[:300]!r} is a directory. Log it with run.log_artifact()")
             if not path.is_file():
                 raise ValueRefused(f"there is no file {str(path)[:300]!r}")
         except (ValueError, RuntimeError, UnicodeError) as error:  # a NUL in it, no home, a lone surrogate
