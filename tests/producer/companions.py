@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import struct
 import subprocess
 import sys
 import textwrap
@@ -12,7 +14,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runstream.companion.outbox import CONSOLE, LOCK, NOTE, OUTPUT, OUTPUT_HEAD, TIME, OutboxReader
+from runstream.companion.outbox import (
+    CONSOLE,
+    KEYS,
+    LOCK,
+    NOTE,
+    OUTPUT,
+    OUTPUT_HEAD,
+    SAMPLE,
+    SYSTEM,
+    TIME,
+    OutboxReader,
+)
 from runstream.identity import lock_is_held
 from runstream.spool import read_header
 
@@ -47,6 +60,22 @@ def recorded(directory: Path) -> Recorded:
                 found.streams[record.argument] = before + bytes(record.body[OUTPUT_HEAD.size :])
             elif record.kind == NOTE:
                 found.notes.append(bytes(record.body[TIME.size :]).decode())
+    reader.close()
+    return found
+
+
+def samples(directory: Path) -> list[dict[tuple[str, str], float]]:
+    """Each sample of a system outbox: (metric, device) to value."""
+    reader, keys, found = OutboxReader(str(directory), SYSTEM), [], []
+    while records := reader.read():
+        for record in records:
+            if record.kind == KEYS:
+                described = json.loads(bytes(record.body))
+                assert described["node"] == os.uname().nodename
+                keys = [tuple(key) for key in described["keys"]]
+            elif record.kind == SAMPLE:
+                values = struct.unpack_from(f"<{len(keys)}d", record.body, TIME.size)
+                found.append(dict(zip(keys, values, strict=True)))
     reader.close()
     return found
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from producer.companions import Programs, companions, programs_in, wait_until, writers
+from producer.companions import Programs, companions, programs_in, samples, wait_until, writers
 from runstream.companion.gpus import visible_indices
 from runstream.companion.machine import Cgroup, ProcessTree
-from runstream.companion.outbox import KEYS, SAMPLE, SYSTEM, TIME, OutboxReader
 from runstream.companion.sampling import Role
 from runstream.spool import read_header
 
@@ -27,21 +25,6 @@ SAMPLED = {"RUNSTREAM_CONSOLE": "0", "RUNSTREAM_SYSTEM": "1", "RUNSTREAM_SYSTEM_
 @pytest.fixture
 def programs(tmp_path: Path) -> Iterator[Programs]:
     yield from programs_in(tmp_path)
-
-
-def samples(directory: Path) -> list[dict[tuple[str, str], float]]:
-    reader, keys, found = OutboxReader(str(directory), SYSTEM), [], []
-    while records := reader.read():
-        for record in records:
-            if record.kind == KEYS:
-                described = json.loads(bytes(record.body))
-                assert described["node"] == os.uname().nodename
-                keys = [tuple(key) for key in described["keys"]]
-            elif record.kind == SAMPLE:
-                values = struct.unpack_from(f"<{len(keys)}d", record.body, TIME.size)
-                found.append(dict(zip(keys, values, strict=True)))
-    reader.close()
-    return found
 
 
 def test_a_run_has_samples_of_its_machine_and_of_its_process_with_children(programs: Programs, data_dir: Path) -> None:
