@@ -127,6 +127,7 @@ def test_a_run_of_changed_files_is_done_again_from_a_second_clone(
     again = ["bash", str(tmp_path / "again" / "reproduce.sh"), str(tmp_path / "work")]
     without = subprocess.run(again, env=settings, check=False, capture_output=True, text=True)
     assert "API_KEY: it was a secret, and has to be given" in without.stderr
+    assert not (tmp_path / "work").exists()
     again[-1] = str(tmp_path / "second")
     settings["API_KEY"] = "given"
     second = subprocess.run(again, env=settings, check=False, capture_output=True, text=True)
@@ -136,10 +137,16 @@ def test_a_run_of_changed_files_is_done_again_from_a_second_clone(
     changed = (tmp_path / "second" / "train.py").read_text()
     assert changed == SCRIPT  # the masked line was the same in the commit, and is taken from there
 
-    printed = cli("reproduce", "first").stdout
-    assert git(repository, "rev-parse", "HEAD") in printed
-    assert "runstream artifacts get source-code:v0" in printed
-    assert "numpy==" in printed
+    (tmp_path / "printed").mkdir()
+    printed = tmp_path / "printed" / "reproduce.sh"
+    printed.write_text(cli("reproduce", "first").stdout)
+    settings["RUNSTREAM_CLICKHOUSE"] = up["sql_url"]
+    settings["RUNSTREAM_S3"] = f"file://{tmp_path}/data/objects"
+    third = subprocess.run(["bash", str(printed)], env=settings, check=False, capture_output=True, text=True)
+    assert third.returncode == 0, third.stderr
+    assert third.stdout.endswith(first.stdout)
+    assert "runstream artifacts get source-code:v0" in printed.read_text()
+    assert "numpy==" in printed.read_text()
     assert cli("reproduce", "nobody").returncode == 1
     assert cli("reproduce", "first", "--write", str(tmp_path / "again")).returncode == 2
     one = cli("fingerprint", str(repository / "data" / "numbers.txt")).stdout.strip()

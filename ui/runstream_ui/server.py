@@ -28,14 +28,19 @@ def asgi_app(settings: UiSettings, *, host: str = "127.0.0.1", port: int = 0) ->
     import streamlit as st
     from streamlit.logger import get_logger
 
-    # A cache that is made outside of a page says so in a line for each function, which is no news for anybody.
-    get_logger("streamlit.runtime.caching.cache_data_api").setLevel(logging.ERROR)
+    # A cache that is made outside of a page says so in a line for each function, which is no news for anybody. Not by
+    # a level: Streamlit sets the levels of its loggers again whenever it reads its options.
+    get_logger("streamlit.runtime.caching.cache_data_api").addFilter(_no_news)
     from runstream_ui import archives, console_text, downloads
 
     _apply_options(host=host, port=port)
     context.configure(settings)
     threading.Thread(target=_warm_up, name="runstream-ui-warm-up", daemon=True).start()
     return st.App(_HERE / "app.py", routes=[*downloads.routes(), *archives.routes(), *console_text.routes()])
+
+
+def _no_news(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("No runtime found")
 
 
 def uvicorn_options() -> dict[str, Any]:

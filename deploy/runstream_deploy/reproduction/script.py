@@ -12,6 +12,7 @@ from runstream.source_code import NOTEBOOK, PATCH, SCRIPTS
 from runstream_deploy.reproduction.recipe import Recipe
 
 SCRIPT, REQUIREMENTS, APPLY = "reproduce.sh", "requirements.txt", "apply_patch.py"
+_ASKED = re.compile(r"\$\{(\w+):\?it was a secret, and has to be given\}")
 _UNKNOWN = re.compile(rb"^# Files that git does not know \((\d+)\)", re.MULTILINE)
 
 
@@ -22,21 +23,27 @@ def files_of(recipe: Recipe) -> dict[str, bytes]:
         files[REQUIREMENTS] = "".join(f"{line}\n" for line in recipe.requirements).encode()
     files.update(recipe.code_files)
     if PATCH in recipe.code_files:
-        files[APPLY] = resources.files("runstream_deploy.reproduction").joinpath(APPLY).read_bytes()
+        files[APPLY] = _apply().encode()
     return files
 
 
 def script_of(recipe: Recipe, *, written: bool = False) -> str:
     """The script. `written`: its files lie beside it; else it makes or fetches them itself."""
     steps = [
-        _heading(recipe),
         _code(recipe, written=written),
         _environment(recipe, written=written),
         _variables(recipe),
         _data(recipe),
         _command(recipe),
     ]
-    return "\n\n".join("\n".join(step) for step in steps if step) + "\n"
+    # What is missing is said before a clone and an environment are made.
+    asked = dict.fromkeys(match[0] for step in steps for line in step for match in _ASKED.finditer(line))
+    heading = [*_heading(recipe), *(f': "{one}"' for one in asked)]
+    return "\n\n".join("\n".join(step) for step in [heading, *steps] if step) + "\n"
+
+
+def _apply() -> str:
+    return resources.files("runstream_deploy.reproduction").joinpath(APPLY).read_text()
 
 
 def _heading(recipe: Recipe) -> list[str]:
@@ -78,14 +85,15 @@ def _code(recipe: Recipe, *, written: bool) -> list[str]:
     if PATCH in recipe.code_files:
         if match := _UNKNOWN.search(recipe.code_files[PATCH]):
             lines.append(f"# {int(match[1])} files that git did not know are not brought back; diff.patch names them")
-        if written:
-            lines.append('python3 "$HERE/apply_patch.py" "$HERE/diff.patch" "$WORK"')
+        if b"\n# Binary files that differ" in b"\n" + recipe.code_files[PATCH]:
+            lines.append("# Binary files that were changed are not brought back; diff.patch names them")
+        masked = MASK.encode() in recipe.code_files[PATCH]
+        if masked and not written:
+            lines += [f"cat > \"$HERE/{APPLY}\" <<'APPLY_PATCH'", _apply().rstrip("\n"), "APPLY_PATCH"]
+        if masked or written:
+            lines.append(f'python3 "$HERE/{APPLY}" "$HERE/{PATCH}" "$WORK"')
         else:
-            lines.append('git -C "$WORK" apply --whitespace=nowarn --allow-empty "$HERE/diff.patch"')
-            if MASK.encode() in recipe.code_files[PATCH]:
-                lines.append(
-                    "# Secrets are masked in it: where it does not fit, use `runstream reproduce --write DIR`."
-                )
+            lines.append(f'git -C "$WORK" apply --whitespace=nowarn --allow-empty "$HERE/{PATCH}"')
     for name in scripts:
         place = _below(recipe, str(PurePosixPath(recipe.cwd) / _script_argument(recipe, name)))
         lines.append(f'mkdir -p "$(dirname {place})" && cp "$HERE"/{shlex.quote(name)} {place}')
