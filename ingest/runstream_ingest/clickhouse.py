@@ -16,7 +16,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError,
 from runstream_ingest import ledger
 from runstream_ingest.errors import InsertError, InsertMisconfigured, InsertRefused, InsertUnavailable
 from runstream_ingest.health import Health
-from runstream_ingest.insert import insert_settings
+from runstream_ingest.insert import ONCE, insert_settings
 from runstream_ingest.metrics import Metrics
 from runstream_ingest.native import Block, Buffer
 from runstream_storage.connection import LOOPBACK, ClickHouseSettings, connect
@@ -138,7 +138,10 @@ class Database(ledger.Database, Protocol):
 
 
 class Retrying:
-    """Tries a retriable insert again for ever, with the same token: only InsertRefused comes out.
+    """Tries a retriable insert again for ever: only InsertRefused comes out.
+
+    Rows of ONCE keep their token; others go without one once an attempt failed, because a server that was killed may
+    remember the token and not have the rows.
 
     While it does not succeed, `health` names the reason and the service is not ready.
     """
@@ -151,7 +154,7 @@ class Retrying:
     async def insert(self, table: str, block: Block, token: str) -> None:
         async for attempt in _for_ever():
             with attempt:
-                await self._once(table, block, token)
+                await self._once(table, block, token if attempt.num == 1 or table in ONCE else "")
         self._health.solved("clickhouse")
 
     async def again(self, what: str, act: Callable[[ledger.Database], Awaitable[T]]) -> T:

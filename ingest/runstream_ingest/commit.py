@@ -12,6 +12,9 @@ from runstream_ingest.records import Carried, Ranges, Source
 class Offsets(Protocol):
     """Where it is kept how far the messages are durable."""
 
+    is_fresh: bool
+    """Whether nobody tried to insert these batches before."""
+
     async def intend(self, ranges: Ranges, name: str) -> None:
         """The batch `name` is about to be inserted; before it at most one is not settled. Raises CommitRefused."""
 

@@ -110,20 +110,22 @@ class EmbeddedIngest:
             connection.close()
 
     async def _run(self) -> None:
+        is_fresh = True
         while True:
             try:
-                await self._feed()
+                await self._feed(is_fresh)
             except Exception as error:  # whatever it is: the messages are still here, and the spool has them too
                 log.exception("embedded ingest failed; it starts again with all that is not durable")
                 # A fault that comes again each time must not look as if all were only slow.
                 self.health.problem("ingest", f"Ingest failed and starts again: {type(error).__name__}: {error}")
+            is_fresh = False
             await asyncio.sleep(RESTART_S)
             self._queue = deque(record for record, _ in self._pending.values())
 
-    async def _feed(self) -> None:
+    async def _feed(self, is_fresh: bool) -> None:
         refusals = _Refusals(self._kept, self._refuse)
         came: Came = self._corrections.came if self._corrections else lambda runs, flagged: None
-        offsets = _Futures(self._resolve)
+        offsets = _Futures(self._resolve, is_fresh=is_fresh)
         steps = build(SETTINGS, self._inserter, self._ledger, offsets, refusals, self.metrics, came)
         try:
             await self._put_all(steps)
@@ -178,8 +180,9 @@ class EmbeddedIngest:
 class _Futures:
     """Resolves the futures of what is durable; nothing is announced before, because nobody else reads the spools."""
 
-    def __init__(self, resolve: Callable[[Ranges], None]) -> None:
+    def __init__(self, resolve: Callable[[Ranges], None], *, is_fresh: bool) -> None:
         self._resolve = resolve
+        self.is_fresh = is_fresh
 
     async def intend(self, ranges: Ranges, name: str) -> None:
         pass

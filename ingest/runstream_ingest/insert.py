@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from typing import Any, Protocol
 
 import structlog
@@ -21,10 +21,11 @@ from runstream_ingest.errors import InsertRefused, TooManyDeadLetters
 from runstream_ingest.event_rows import Row
 from runstream_ingest.frames import Frame
 from runstream_ingest.intents import IN_FLIGHT
-from runstream_ingest.ledger import Ledger, Mark, Probe, probe_of
+from runstream_ingest.ledger import Ledger, Mark
 from runstream_ingest.metrics import Metrics
 from runstream_ingest.native import Block
 from runstream_ingest.points import blocks_of
+from runstream_ingest.presence import Probe, probes_of, rows_of
 from runstream_ingest.records import Carried
 from runstream_ingest.step import Step
 from runstream_ingest.tables import block_of_rows
@@ -32,6 +33,8 @@ from runstream_ingest.tables import block_of_rows
 Came = Callable[[set[int], set[int]], None]
 """Told of runs whose rows are durable, and of those among them whose summaries cannot be added up."""
 log = structlog.get_logger("runstream.ingest")
+ONCE = frozenset({"points"})
+"""The table whose rows must not be there twice; of the others, rows that are there twice change no answer."""
 FEWEST_REFUSED = 10
 """When all of so many messages are refused, the fault is not theirs."""
 
@@ -41,7 +44,8 @@ class Inserter(Protocol):
 
     async def insert(self, table: str, block: Block, token: str) -> None:
         """Returns once the rows are durable. The same `token` again has no effect while the table remembers it; an
-        empty one is none.
+        empty one is none. A table remembers a token, too, whose rows it lost when it was killed: those of ONCE are
+        looked up afterwards, the others must be sent without it after an attempt that had no answer.
 
         An implementation for production retries what is retriable for ever, so that only InsertRefused comes out.
         """
@@ -160,35 +164,37 @@ class Insert:
         batch.announced.set()
         if before is not None:
             await before.until(before.inserted)
-        messages, probe = await self._insert_all(item.value, blocks, name)
+        messages, probes = await self._insert_all(item.value, blocks, name)
         blocks = None  # their memory is the next batch's
         batch.inserted.set()
         if before is not None:
             await before.until_settled()
-        await self._settle(item, messages, probe, name)
+        await self._settle(item, messages, probes, name)
         runs, flagged = runs_of(messages)
         self._came(runs, flagged | {origin.run for origin, _ in item.value.redone})
         await self._then.put(item)
 
     async def _insert_all(
         self, decoded: Decoded, blocks: dict[str, Block] | None, name: str
-    ) -> tuple[Sequence[Message], Probe | None]:
-        """Inserts the rows; the messages whose rows are durable, and a point that must be found then."""
+    ) -> tuple[Sequence[Message], list[Probe]]:
+        """Inserts the rows; the messages whose rows are durable, and points that must be found then."""
+        messages = decoded.messages
         try:
-            blocks = _exploded(decoded.messages, decoded.redone) if blocks is None else blocks
+            blocks = _exploded(messages, decoded.redone) if blocks is None else blocks
             await self._insert(blocks, name)
         except InsertRefused as error:
-            return await self._without_refused(decoded.messages, decoded.redone, error), None
-        points, probe = blocks.get("points"), None
-        if points is not None:
-            if self._with_tokens:
-                probe = probe_of(points)
-            if points.memory is not None:
-                self._buffers.give(points.memory)
-        return decoded.messages, probe
+            messages = await self._without_refused(messages, decoded.redone, error)
+            blocks = _exploded(messages, decoded.redone)
+        points = blocks.get("points")
+        if points is None:
+            return messages, []
+        probes = probes_of(points) if self._with_tokens else []
+        if points.memory is not None:
+            self._buffers.give(points.memory)
+        return messages, probes
 
     async def _settle(
-        self, item: Carried[Decoded], messages: Sequence[Message], probe: Probe | None, name: str
+        self, item: Carried[Decoded], messages: Sequence[Message], probes: Sequence[Probe], name: str
     ) -> None:
         """Writes the stretches and marks of what was inserted."""
         marks = [
@@ -197,12 +203,15 @@ class Insert:
             if (generation := self._offsets.generation(source)) is not None
         ]
         coverage = self._coverage.durable(messages)
-        if not await self._ledger.settle(coverage, marks, probe):
-            await self._insert_anew(item, name)
-            await self._ledger.settle(coverage, marks)
+        while missing := await self._ledger.settle(coverage, marks, probes):
+            await self._insert_anew(item, messages, missing, name)
 
-    async def _insert_anew(self, item: Carried[Decoded], name: str) -> None:
-        """The server remembers `name` and dropped the rows without a word, but does not have them.
+    async def _insert_anew(
+        self, item: Carried[Decoded], messages: Sequence[Message], missing: Collection[Probe], name: str
+    ) -> None:
+        """Inserts the rows that `missing` stand for, and those of the other tables.
+
+        The server remembers `name` and dropped the rows without a word, but does not have them.
 
         It took them for other rows, or was killed between writing the token down and having the rows. That it is not
         the work of one who recovered the batch while this process slept is known when the group still lets us announce
@@ -211,7 +220,9 @@ class Insert:
         await self._offsets.intend(item.ranges, name)
         self._metrics.token_reuses.inc()
         log.error("an insert met a token that is remembered, but not its rows; it is inserted again", token=name)
-        await self._insert(_exploded(item.value.messages, item.value.redone), f"{name}:{uuid.uuid4().hex}")
+        blocks = _exploded(messages, item.value.redone)
+        blocks["points"] = rows_of(blocks["points"], missing)
+        await self._insert(blocks, f"{name}:{uuid.uuid4().hex}")
 
     async def _insert(self, blocks: dict[str, Block], name: str) -> None:
         inserts = (self._insert_one(table, block, f"{name}:{table}") for table, block in blocks.items())
@@ -222,7 +233,10 @@ class Insert:
 
     async def _insert_one(self, table: str, block: Block, token: str) -> None:
         await faults.reach(f"before_insert.{table}")
-        await self._inserter.insert(table, block, token if self._with_tokens else "")
+        # What was tried before may be remembered without its rows. Those of `points` are looked up; of the others a row
+        # that is there twice changes no answer.
+        with_token = self._with_tokens and (table in ONCE or self._offsets.is_fresh)
+        await self._inserter.insert(table, block, token if with_token else "")
         await faults.reach(f"after_insert.{table}")
 
     async def _without_refused(

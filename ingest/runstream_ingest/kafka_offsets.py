@@ -25,6 +25,8 @@ class KafkaOffsets:
     for what became durable. `generations` of the topics, for the marks; None: no marks are kept.
     """
 
+    is_fresh = True
+
     def __init__(
         self,
         commit: Callable[[Places], Awaitable[None]],
@@ -114,6 +116,8 @@ class KafkaOffsets:
 
 class RecoveredOffsets:
     """Of a batch that somebody announced before; its offsets are committed by who recovers it."""
+
+    is_fresh = False
 
     def __init__(self, generations: Mapping[Source, int]) -> None:
         self._generations = generations

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
-from runstream_ingest import faults, stretches
+from runstream_ingest import faults, presence, stretches
 from runstream_ingest.coverage import Held, Writer
-from runstream_ingest.errors import InsertMisconfigured, MarksLost
-from runstream_ingest.native import Block, Keyed
+from runstream_ingest.errors import MarksLost
+from runstream_ingest.native import Block
+from runstream_ingest.presence import Probe
 from runstream_ingest.records import Source
 
 T = TypeVar("T")
@@ -71,21 +71,6 @@ WHERE (m.1, m.2, m.3) IN
         {starts:Array(Tuple(String, UInt32, Int32, Int64))})
 )
 """
-THERE = """
-SELECT count()
-FROM points
-WHERE project = {project:String} AND run_id = {run:UUID} AND metric = {metric:String} AND rank = {rank:UInt32}
-  AND step = {step:Int64} AND ver >= {ver:UInt64}
-"""
-# Only the parts that were written last: of a table of a thousand parts, each has to be looked into otherwise.
-LATELY = """
-  AND _part IN
-  (
-      SELECT name FROM system.parts
-      WHERE database = currentDatabase() AND table = 'points' AND active
-      ORDER BY modification_time DESC LIMIT 16
-  )
-"""
 
 
 class Mark(NamedTuple):
@@ -104,10 +89,6 @@ class Place(NamedTuple):
     generation: int
     end: int
     newest_ms: int
-
-
-Probe = Mapping[str, Any]
-"""The identity of one point."""
 
 
 class Database(Protocol):
@@ -133,7 +114,7 @@ class Ledger(Protocol):
 
     async def steps(self, writers: Collection[Writer]) -> Mapping[Writer, Mapping[bytes, int]]: ...
 
-    async def settle(self, coverage: Block, marks: Sequence[Mark], probe: Probe | None = None) -> bool: ...
+    async def settle(self, coverage: Block, marks: Sequence[Mark], probes: Sequence[Probe] = ()) -> list[Probe]: ...
 
 
 class DatabaseLedger:
@@ -173,25 +154,27 @@ class DatabaseLedger:
         values = [(*_key(mark), mark.end) for mark in marks]
         await self._database.again("ingest_marks", lambda db: db.command(BEGIN, {"marks": values}))
 
-    async def settle(self, coverage: Block, marks: Sequence[Mark], probe: Probe | None = None) -> bool:
-        """Writes what became durable, after it did. False, and nothing is written, when the point `probe` is not there.
+    async def settle(self, coverage: Block, marks: Sequence[Mark], probes: Sequence[Probe] = ()) -> list[Probe]:
+        """Writes what became durable, after it did. Those of `probes` that are not there; if any, nothing is written.
 
         Raises MarksLost, and has written nothing, when the database lost rows since the batches before: what the
         stretches would then claim is not true any more.
         """
-        return await self._database.again("coverage", lambda db: self._settle(db, coverage, marks, probe))
+        return await self._database.again("coverage", lambda db: self._settle(db, coverage, marks, probes))
 
-    async def _settle(self, database: Database, coverage: Block, marks: Sequence[Mark], probe: Probe | None) -> bool:
+    async def _settle(
+        self, database: Database, coverage: Block, marks: Sequence[Mark], probes: Sequence[Probe]
+    ) -> list[Probe]:
         keys = [_key(mark) for mark in marks]
         starts = [(*_key(mark), mark.start) for mark in marks]
-        there, intact = await asyncio.gather(
-            _there(database, probe) if probe else _nothing(1),
-            _count(database, INTACT, {"marks": keys, "starts": starts}) if marks else _nothing(0),
+        missing, intact = await asyncio.gather(
+            presence.missing(database, probes),
+            _count(database, INTACT, {"marks": keys, "starts": starts}) if marks else _none(),
         )
         if intact < len(marks):
             raise MarksLost([f"{mark.source.topic}-{mark.source.partition}" for mark in marks])
-        if not there:
-            return False
+        if missing:
+            return missing
         # Both or one of them: an intent that is still there has them written again.
         values = [(*_key(mark), mark.start, mark.end, mark.newest_ms) for mark in marks]
         advance = {"marks": values, "keys": keys, "starts": starts}
@@ -201,49 +184,21 @@ class DatabaseLedger:
         if marks:
             writes.append(_reaching("ingest_marks", lambda: database.command(ADVANCE, advance)))
         await asyncio.gather(*writes)
-        return True
-
-
-async def _there(database: Database, probe: Probe) -> int:
-    """Whether the point is there; looked for first where a batch that was just inserted is."""
-    # A user who may not see the list of parts sees the point all the same.
-    with contextlib.suppress(InsertMisconfigured):
-        if await _count(database, THERE + LATELY, probe):
-            return 1
-    return await _count(database, THERE, probe)
+        return []
 
 
 async def _count(database: Database, sql: str, parameters: Mapping[str, Any]) -> int:
     return int((await database.query(sql, parameters))[0][0])
 
 
-async def _nothing(value: int) -> int:
-    return value
+async def _none() -> int:
+    return 0
 
 
 async def _reaching(table: str, write: Callable[[], Awaitable[None]]) -> None:
     await faults.reach(f"before_insert.{table}")
     await write()
     await faults.reach(f"after_insert.{table}")
-
-
-def probe_of(points: Block) -> Probe:
-    """The identity of the first row of a block of `points`."""
-    columns = {name: data for name, _, data in points.columns}
-
-    def first(name: str) -> Any:
-        data = columns[name]
-        return data.keys[int(data.places[0])].decode() if isinstance(data, Keyed) else data[0]
-
-    high, low = (int(half) for half in first("run_id"))
-    return {
-        "project": first("project"),
-        "run": UUID(int=high << 64 | low),
-        "metric": first("metric"),
-        "rank": int(first("rank")),
-        "step": int(first("step")),
-        "ver": int(first("ver")),
-    }
 
 
 def _key(mark: Mark) -> tuple[str, int, int]:

@@ -166,6 +166,14 @@ class Block:
     def names(self) -> list[str]:
         return [name for name, _, _ in self.columns]
 
+    def where(self, rows: NDArray[np.bool_]) -> Block:
+        """The rows that `rows`, one truth a row, is true for. Every column is an array or Keyed."""
+        columns = tuple(
+            (name, kind, Keyed(data.keys, data.places[rows]) if isinstance(data, Keyed) else data[rows])
+            for name, kind, data in self.columns
+        )
+        return Block(int(np.count_nonzero(rows)), columns)
+
     @cached_property
     def native(self) -> list[Buffer]:
         """The block in pieces, to be sent one after the other; they refer to the columns' memory.

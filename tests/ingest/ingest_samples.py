@@ -12,8 +12,9 @@ from runstream_ingest import stretches
 from runstream_ingest.control import rows_of
 from runstream_ingest.coverage import Writer
 from runstream_ingest.dead_letters import DeadLetter
-from runstream_ingest.ledger import Mark, Probe
+from runstream_ingest.ledger import Mark
 from runstream_ingest.native import Block
+from runstream_ingest.presence import Probe
 from runstream_ingest.records import Carried, Range, Ranges, Record, Source
 from runstream_ingest.tables import TABLES
 
@@ -124,7 +125,6 @@ class Tables:
         self.highest: dict[Writer, dict[bytes, int]] = {}
         self.asked: list[Writer] = []
         self.marks: list[Mark] = []
-        self.is_lost = False
         self.blocks: list[tuple[str, Block, str]] = []
         self.hold: asyncio.Event | None = None
         self.hold_settling: asyncio.Event | None = None
@@ -144,18 +144,16 @@ class Tables:
     async def steps(self, writers: Collection[Writer]) -> dict[Writer, dict[bytes, int]]:
         return {writer: self.highest[writer] for writer in writers if writer in self.highest}
 
-    async def settle(self, coverage: Block, marks: Sequence[Mark], probe: Probe | None = None) -> bool:
+    async def settle(self, coverage: Block, marks: Sequence[Mark], probes: Sequence[Probe] = ()) -> list[Probe]:
         if self.hold_settling is not None:
             await self.hold_settling.wait()
-        if probe and self.is_lost:
-            return False
         if coverage.rows:
             columns = [data for _, _, data in coverage.columns]
             for project, run, writer, stream, start, end, _, _ in zip(*columns, strict=True):
                 held = self.held.setdefault((Writer(project.encode(), run, writer), stream), [])
                 stretches.add(held, start, end)
         self.marks += marks
-        return True
+        return []
 
     def rows(self, table: str) -> int:
         return sum(block.rows for name, block, _ in self.blocks if name == table)
@@ -182,6 +180,8 @@ class Letters:
 
 class Commits:
     """Offsets that are kept in memory."""
+
+    is_fresh = True
 
     def __init__(self) -> None:
         self.ranges: list[Ranges] = []

@@ -57,6 +57,7 @@ async def ingest(
     *values: bytes | None,
     start: int = 0,
     metrics: Metrics | None = None,
+    is_fresh: bool = True,
     came: Came = lambda runs, flagged: None,
 ) -> tuple[Letters, Commits]:
     """Through steps of its own, as a worker that knows nothing."""
@@ -64,6 +65,7 @@ async def ingest(
     retrying = inserter
     if isinstance(inserter, ClickHouseInserter):
         retrying = Retrying(inserter, metrics=Metrics(), health=Health())
+    commits.is_fresh = is_fresh
     steps = build(PipelineSettings(), inserter, DatabaseLedger(retrying), commits, letters, metrics, came)
     await steps.put(records(*values, start=start))
     await steps.close()
@@ -212,6 +214,45 @@ async def test_a_token_that_is_remembered_for_rows_that_are_gone_is_noticed(
     assert metrics.registry.get_sample_value("runstream_ingest_token_reuses_total") == 1
     assert client.query("SELECT count() FROM points").result_rows == [(4000,)]
     assert client.query("SELECT count() FROM runs").result_rows == [(1,)]
+
+
+async def test_a_part_that_a_killed_server_lost_comes_back_alone(client: Client, inserter: ClickHouseInserter) -> None:
+    # A server writes down the token of a part before it has the part; between the two it can be killed.
+    values = [frame(rows=2000), frame(rows=1000, first_seq=2000, attempt=1)]
+    await ingest(inserter, *values)
+    client.command("ALTER TABLE points DELETE WHERE attempt = 1 SETTINGS mutations_sync = 1")
+    for table in ("coverage", "runs", "metric_summary"):
+        client.command(f"ALTER TABLE {table} DELETE WHERE 1 SETTINGS mutations_sync = 1")
+    await ingest(inserter, *values, is_fresh=False)
+    assert client.query("SELECT attempt, count() FROM points GROUP BY ALL ORDER BY ALL").result_rows == [
+        (0, 4000),
+        (1, 2000),
+    ]
+    assert client.query("SELECT metric, n FROM v_summary ORDER BY metric").result_rows == [
+        ("acc", 3000),
+        ("loss", 3000),
+    ]
+
+
+async def test_rows_without_points_come_back_after_an_attempt_without_an_answer(
+    client: Client, database: str, inserter: ClickHouseInserter
+) -> None:
+    class Killed(ClickHouseInserter):
+        """Takes the rows, loses them, and remembers the token."""
+
+        killed = 0
+
+        async def insert(self, table: str, block: Block, token: str) -> None:
+            await super().insert(table, block, token)
+            if table == "runs" and not self.killed:
+                self.killed += 1
+                client.command("ALTER TABLE runs DELETE WHERE 1 SETTINGS mutations_sync = 1")
+                raise InsertUnavailable(table, code=0, error="killed")
+
+    killed = Killed(database)
+    await ingest(Retrying(killed, metrics=Metrics(), health=Health()), control("RunStarted", name="r", created_us=1))
+    killed.close()
+    assert client.query("SELECT run_name FROM v_runs").result_rows == [("r",)]
 
 
 async def test_a_batch_that_is_done_again_is_not_taken_for_one(client: Client, inserter: ClickHouseInserter) -> None:

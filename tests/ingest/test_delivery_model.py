@@ -56,7 +56,7 @@ class Database(Tables):
         if self.is_slow:
             self.late.append((table, block, token))
             raise InjectedFault("the process sleeps")
-        if token not in self.tokens:
+        if not token or token not in self.tokens:
             self.tokens.add(token)
             await super().insert(table, block, token)
 
@@ -132,7 +132,7 @@ class World:
 
     def _steps(self, offsets: Offsets, rows: int) -> Steps:
         cut = replace(PipelineSettings(), batch_rows=rows)
-        if isinstance(offsets, RecoveredOffsets):
+        if not offsets.is_fresh:
             cut = cut.whole()
         return build(cut, self.database, self.database, offsets, Letters())
 
