@@ -1,4 +1,4 @@
-"""Graphics cards, read through a stand-in for the library of NVML: all that runs on a machine with cards, less driver."""
+"""Graphics cards, through a stand-in for the library of NVML: all that runs on a machine with cards, less driver."""
 
 from __future__ import annotations
 
