@@ -21,9 +21,13 @@ START_S = 10.0
 DRAIN_S = 5.0
 """How long the end of a run waits until what was printed has been passed on; then the companion goes on alone."""
 ASK_AGAIN_S = 1.0
+PASS_ON_S = 1.0
+"""How long the last of several runs waits for the companion of one that ended before: it ends when all has passed."""
 _READY, _FINISH, _DRAINED = b"R", b"E", b"D"
 _CONTROL, _REPLIES, _FIRST_STREAM = 3, 4, 5
 _once = Once()
+_passing_on: list[Companion] = []
+"""Of runs that have ended, while a later run's output still passes through them."""
 
 
 class Companion:
@@ -34,9 +38,11 @@ class Companion:
         self._replies = replies
         self._tee = tee
         self._streams = streams
+        self._directory = Path()
 
     def attach(self, settings: Settings, directory: Path, *, run_id: str) -> bool:
         """Whether it runs. `directory`: the writer's. Never raises."""
+        self._directory = directory
         given: dict[str, Any] = {
             "directory": str(directory),
             "streams": self._streams,
@@ -69,7 +75,7 @@ class Companion:
 
         A second call does nothing.
         """
-        if self._control < 0:
+        if self._control < 0 or self in _passing_on:
             return
         try:
             if self._tee is not None:
@@ -79,13 +85,47 @@ class Companion:
                     self._tee.take_away()
             deadline = time.monotonic() + DRAIN_S
             while time.monotonic() < deadline:
+                self._wake_up()
                 os.write(self._control, _FINISH)
                 if self._heard(_DRAINED, ASK_AGAIN_S):
                     break
         except (OSError, KeyboardInterrupt):
             pass  # it is gone, or the user does not want to wait for it
         finally:
-            self._close()
+            self._leave()
+
+    def _leave(self) -> None:
+        """The way of the output that later runs do not need any more is taken down, once what is on it has passed."""
+        if self._tee is not None and tees.is_in_place(self._tee):
+            _passing_on.append(self)
+            return
+        self._close()
+        freed = tees.restore_ended()
+        for companion in [one for one in _passing_on if one._tee in freed]:
+            _passing_on.remove(companion)
+            companion._wait_until_gone()
+            companion._close()
+
+    def _wait_until_gone(self) -> None:
+        try:
+            self._heard(b"anything else", PASS_ON_S)
+        except (OSError, KeyboardInterrupt):
+            return  # as expected, or the user does not want to wait for it
+
+    def _wake_up(self) -> None:
+        """A keeper that somebody has stopped is told to go on: it is our own process, and would hold up the end."""
+        import signal
+
+        from runstream.companion.outbox import LOCK
+
+        try:
+            pid = int((self._directory / LOCK).read_bytes())
+            process = Path("/proc", str(pid))
+            state = (process / "stat").read_text().rsplit(")", 1)[1].split()[0]
+            if state == "T" and b"companion/__main__" in (process / "cmdline").read_bytes():
+                os.kill(pid, signal.SIGCONT)
+        except (OSError, ValueError, IndexError):
+            return  # it has just ended, or has not begun
 
     def forked(self) -> None:
         """In a forked child: its output is its parent's, and the companion, too."""

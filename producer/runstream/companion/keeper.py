@@ -130,6 +130,7 @@ class Keeper:
             self._order = left
             if reading.over:
                 self._lock = -1
+            _sign(self._lock)
             self._reader = None
             self._watch_children()
             self._start_reader()
@@ -298,7 +299,14 @@ def _hold_lock(directory: str) -> int:
 
     fd = os.open(os.path.join(directory, LOCK), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
     fcntl.flock(fd, fcntl.LOCK_EX)  # who only looks whether it is held holds it for an instant
+    _sign(fd)
     return fd
+
+
+def _sign(lock: int) -> None:
+    """Write into the lock which process is the keeper: the process it serves tells a stopped one to go on."""
+    if lock >= 0:
+        os.pwrite(lock, b"%-20d" % os.getpid(), 0)
 
 
 def _pidfd(pid: int) -> int:

@@ -81,14 +81,14 @@ class Tee:
         (directory / PIPES).write_text("\n".join(lines) + "\n")
 
     def take_away(self) -> None:
-        """Output goes where it went before; under a later tee, once that is taken away, too."""
+        """Output goes where it went before; under a later tee, once that is taken away: see `restore_ended`."""
         flush()
         for stream, echo in self._patched:
             if stream.echo is echo:
                 stream.echo = echo.before
         self._patched = []
         self.ended = True
-        while _stack and _stack[-1].ended:
+        if _stack and _stack[-1] is self:
             _stack.pop()._restore()
 
     def let_go(self) -> None:
@@ -139,6 +139,21 @@ class Echo:
     def flush(self) -> None:
         if self.before is not None:
             self.before.flush()
+
+
+def is_in_place(tee: Tee) -> bool:
+    """Whether output still goes through it."""
+    return tee in _stack
+
+
+def restore_ended() -> list[Tee]:
+    """Take away the tees on top that have ended before one that was above them; which ones."""
+    freed = []
+    while _stack and _stack[-1].ended:
+        flush()
+        freed.append(_stack.pop())
+        freed[-1]._restore()
+    return freed
 
 
 def depth() -> int:
