@@ -10,6 +10,7 @@ import pytest
 from cli.stack import Runstream, Stack
 from producer.wire import FILES, Spooled, dead_writer
 from runstream.agent.lock import AgentLock
+from runstream.spool import read_header
 from runstream_storage.connection import connect
 
 pytestmark = pytest.mark.clickhouse
@@ -53,6 +54,26 @@ def test_what_waits_in_a_spool_is_on_its_way_for_verify(runstream: Runstream, wr
     found = json.loads(runstream("verify", "--json").stdout)
     assert (found["ok"], found["spools"]) == (True, 1)
     assert found["on_the_way_rows"] >= 1000
+
+
+def test_a_file_that_is_gone_from_a_spool_is_a_gap_before_and_after_the_rest_is_sent(
+    runstream: Runstream, written: str, tmp_path: Path
+) -> None:
+    spool = Spooled(tmp_path / "data", segment_bytes=1 << 14)
+    for step in range(5_000):
+        spool.log(step, loss=1.0)
+    spool.finish()
+    files = sorted(spool.directory.glob("*.seg"))
+    first, after = (read_header(path)[0].first_row_seq for path in files[1:3])
+    files[1].unlink()
+
+    def gap() -> tuple[int, int]:
+        (found,) = json.loads(runstream("verify", "--json", code=1).stdout)["problems"]
+        return found["first"], found["last"]
+
+    assert gap() == (first, after - 1)
+    assert json.loads(runstream("sync", "--json").stdout)["points"] == 5_000 - (after - first)
+    assert gap() == (first, after - 1)
 
 
 def test_a_directory_that_an_agent_serves_is_exit_code_4(runstream: Runstream, written: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The spools of this host: how far each writer got, how far it was acknowledged, what is damaged."""
+"""The spools of this host: how far each writer got, what of it waits to be acknowledged, what is damaged."""
 
 from __future__ import annotations
 
@@ -9,19 +9,25 @@ from pathlib import Path
 from runstream.errors import SpoolError
 from runstream.spool import Position, list_spools
 from runstream.spool_cursor import Cursor
-from runstream.spool_reader import SpoolReader
+from runstream.spool_reader import RowBlock, SpoolReader
+from runstream_ingest import stretches
+from runstream_ingest.stretches import Stretches
 
 
 @dataclass(frozen=True, slots=True)
 class SpoolState:
-    """One writer's directory. `rows` and `events`: (first in the spool, acknowledged up to, written up to)."""
+    """One writer's directory."""
 
     directory: Path
     project: str
     run_id: str
     writer: int
-    rows: tuple[int, int, int]
-    events: tuple[int, int, int]
+    rows: int
+    """Sequence numbers that it gave to rows so far."""
+    rows_waiting: Stretches
+    """Those of them that can be read here and are not acknowledged; what of a file that is gone is in no stretch."""
+    events: int
+    events_waiting: Stretches
     damaged: tuple[int, ...]
     """Segments whose rest cannot be read."""
 
@@ -42,17 +48,24 @@ def _state(directory: Path) -> SpoolState:
     with SpoolReader(directory) as reader:
         header, first = reader.header, reader.position
     known = acknowledged != Position() and acknowledged.segment >= first.segment
+    rows: Stretches = []
+    events: Stretches = []
     with SpoolReader(directory, acknowledged if known else None) as reader:
-        while reader.read():
-            pass
+        while found := reader.read():
+            for one in found:
+                if isinstance(one, RowBlock):
+                    stretches.add(rows, one.first_seq, one.first_seq + one.n)
+                else:
+                    stretches.add(events, one.seq, one.seq + 1)
         end, damaged = reader.position, tuple(reader.damaged_segments)
-    done = acknowledged if known else first
     return SpoolState(
         directory=directory,
         project=header.project,
         run_id=str(header.run_id),
         writer=header.writer_id,
-        rows=(first.row_seq, done.row_seq, end.row_seq),
-        events=(first.event_seq, done.event_seq, end.event_seq),
+        rows=end.row_seq,
+        rows_waiting=rows,
+        events=end.event_seq,
+        events_waiting=events,
         damaged=damaged,
     )

@@ -17,6 +17,7 @@ from runstream_deploy.audit.topics import TopicAudit
 from runstream_deploy.audit.under_way import Stream, UnderWay, covered
 from runstream_deploy.kafka_reading import administering, committed, places, reading
 from runstream_ingest import stretches
+from runstream_ingest.stretches import Stretches
 from runstream_storage.execution import statement
 
 if TYPE_CHECKING:
@@ -87,15 +88,17 @@ def _spools(spool_dir: Path, scope: Scope, report: Report, under_way: UnderWay) 
         for number in state.damaged:
             where = (state.project, state.run_id, state.writer)
             report.add(Problem("damaged spool", f"{state.directory}: segment {number} ends in damage", 0, *where))
-        for stream, (_, acknowledged, written) in streams_of(state):
-            under_way.add(stream, acknowledged, written)
+        for stream, waiting, _ in streams_of(state):
+            for start, end in zip(waiting[::2], waiting[1::2], strict=True):
+                under_way.add(stream, start, end)
         yield state
 
 
-def streams_of(state: SpoolState) -> Iterator[tuple[Stream, tuple[int, int, int]]]:
+def streams_of(state: SpoolState) -> Iterator[tuple[Stream, Stretches, int]]:
+    """Each with what waits in the spool, and how far the writer has counted."""
     who = (state.project, state.run_id, state.writer)
-    yield Stream(*who, "metrics"), state.rows
-    yield Stream(*who, "control"), state.events
+    yield Stream(*who, "metrics"), state.rows_waiting, state.rows
+    yield Stream(*who, "control"), state.events_waiting, state.events
 
 
 async def _topics(
@@ -144,14 +147,11 @@ def _gaps(
     before: list[tuple[Stream, int, int]],
     found: list[SpoolState],
 ) -> None:
-    """Holes that nothing explains, and rows of spools that were acknowledged and are not there."""
+    """Holes that nothing explains, and what writers of spools counted and is not there."""
     kind = scope.topic.rpartition(".")[2]
     suspects = [*before]
     suspects += [
-        (stream, first, acknowledged)
-        for state in found
-        for stream, (first, acknowledged, _) in streams_of(state)
-        if first < acknowledged and kind in ("", stream.name)
+        (stream, 0, written) for state in found for stream, _, written in streams_of(state) if kind in ("", stream.name)
     ]
     left: dict[Stream, list[int]] = {}
     for stream, start, end in suspects:
