@@ -94,6 +94,9 @@ def test_a_letter_is_shown_as_far_as_it_can_be_read(runstream: Runstream, letter
 
 def test_a_letter_that_is_not_there_is_said_so(runstream: Runstream, letters: str) -> None:
     assert "dlq ls" in runstream("dlq", "show", "nothing:0:0", code=1).stderr
+    for command in (("replay",), ("drop", "--yes")):
+        answer = json.loads(runstream("dlq", *command, "nothing:0:0", "--json", code=1).stdout)
+        assert "no such letter" in answer["failed"]["nothing:0:0"]
 
 
 def test_a_replay_sends_the_same_bytes_with_key_headers_and_partition(
@@ -135,9 +138,11 @@ def test_a_dropped_letter_is_gone_from_the_list(runstream: Runstream, letters: s
     assert sorted(one["status"] for one in every) == ["", "dropped", "dropped", "dropped"]
 
 
-def test_wrong_offsets_are_a_usage_error(runstream: Runstream, letters: str) -> None:
+def test_wrong_offsets_times_reasons_and_topics_are_a_usage_error(runstream: Runstream, letters: str) -> None:
     assert "A..B" in runstream("dlq", "ls", "--offsets", "7", code=2).stderr
     assert "2h" in runstream("dlq", "ls", "--since", "yesterday", code=2).stderr
+    assert "unknown_schema" in runstream("dlq", "drop", "--reason", "schema", code=2).stderr
+    assert f"{letters}.metrics" in runstream("dlq", "ls", "--topic", "metric", code=2).stderr
 
 
 @pytest.fixture

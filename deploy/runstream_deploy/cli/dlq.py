@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runstream_deploy.cli.connection import AsJson, Directory, Url, database_url, settings_of
-from runstream_deploy.cli.exits import FOUND, fail, told
+from runstream_deploy.cli.exits import FOUND, USAGE, fail, told
 from runstream_deploy.cli.kafka import kafka_options, running, topic_of, topics_of
-from runstream_deploy.cli.tables import add_row, new_table
 from runstream_deploy.cli.times import milliseconds, offset_range
 
 if TYPE_CHECKING:
@@ -93,14 +92,14 @@ def ls(
         typer.echo(json.dumps({"matched": reasons.total(), "reasons": dict(reasons), "letters": rows}))
     else:
         from rich.console import Console
+        from rich.text import Text
 
-        console = Console(highlight=False)
-        table = new_table("letter", "time", "reason", "bytes", "status", "error", right=("bytes",))
+        console = Console(highlight=False, soft_wrap=True)
         for one in shown:
             when = f"{datetime.fromtimestamp(one.ts_ms / 1000).astimezone():%Y-%m-%d %H:%M:%S}"
-            add_row(table, one.id, when, one.reason, f"{one.bytes:,}", one.status or "waits", one.error)
-        if shown:
-            console.print(table)
+            facts = (one.reason, when, f"{one.bytes:,} bytes", one.status or "waits")
+            console.print(Text.assemble((one.id, "bold"), "  ", " · ".join(facts)))
+            console.print(f"    {one.error}", markup=False)
         counted = ", ".join(f"{count:,} {name}" for name, count in reasons.most_common())
         console.print(f"{reasons.total():,} dead letters" + (f": {counted}" if counted else "."), markup=False)
     if waiting:
@@ -223,7 +222,7 @@ def drop(
         runstream dlq drop --reason not_an_event --until 7d --yes
     """
     from runstream.identity import actor
-    from runstream_deploy.operations.letters import DROPPED, mark
+    from runstream_deploy.operations.letters import DROPPED, mark, not_waiting
 
     with told():
         box, client, settings = opened(directory, clickhouse, owner=True)
@@ -242,7 +241,8 @@ def drop(
             mark(client, found, DROPPED, actor())
             for letter in found:
                 box.remove(letter)
-    told_of("dropped", "Would drop" if dry_run else "Dropped", count, {}, as_json=as_json, dry_run=dry_run)
+    unknown = not_waiting(selection, (letter.id for letter in found))
+    told_of("dropped", "Would drop" if dry_run else "Dropped", count, unknown, as_json=as_json, dry_run=dry_run)
 
 
 def told_of(name: str, verb: str, count: Counter[str], failed: dict[str, str], *, as_json: bool, dry_run: bool) -> None:
@@ -283,11 +283,20 @@ def selected(
     handled: bool,
 ) -> Selection:
     from runstream_deploy.operations.letters import Selection
+    from runstream_ingest.dead_letters import REASONS
 
+    for one in reason or ():
+        if one not in REASONS:
+            fail(f"{one!r} is no reason of a dead letter; they are: {', '.join(REASONS)}.", USAGE)
+    topics = [topic_of(settings, one) for one in topic or ()]
+    for one in topics:
+        if one not in topics_of(settings):
+            ours = ", ".join(topics_of(settings))
+            fail(f"{one!r} is none of our topics: {ours}. Is RUNSTREAM_TOPIC_PREFIX set?", USAGE)
     return Selection(
         ids=frozenset(ids or ()),
         reasons=frozenset(reason or ()),
-        topics=frozenset(topic_of(settings, one) for one in topic or ()),
+        topics=frozenset(topics),
         offsets=offset_range(offsets),
         since_ms=milliseconds(since),
         until_ms=milliseconds(until),

@@ -21,6 +21,8 @@ from rich.console import Console
 
 OK, FOUND, USAGE, UNREACHABLE, RUNNING = range(5)
 STOPPED = 130
+ACCESS_DENIED = 497
+"""ClickHouse's number for a user without a right."""
 
 
 def fail(message: str, code: int = FOUND) -> NoReturn:
@@ -48,7 +50,9 @@ def told() -> Iterator[None]:
 
     try:
         yield
-    except (EditRefused, FilterError, NoKafka, QueryError, SettingsError, WrongOffsets, WrongTime) as error:
+    except QueryError as error:
+        fail(str(error), UNREACHABLE if error.code == ACCESS_DENIED else USAGE)
+    except (EditRefused, FilterError, NoKafka, SettingsError, WrongOffsets, WrongTime) as error:
         fail(str(error), USAGE)
     except (KafkaUnreachable, LookupFailed, NoDatabase, NotWritten, Unreachable) as error:
         fail(str(error), UNREACHABLE)

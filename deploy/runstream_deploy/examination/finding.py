@@ -22,6 +22,11 @@ class Finding:
     remedy: str = ""
 
 
+_REMEDIES = {
+    497: "GRANT the right to the user of RUNSTREAM_CLICKHOUSE, or name a user who has it.",
+    516: "Correct the user and the password in RUNSTREAM_CLICKHOUSE.",
+}
+"""By ClickHouse's number of the error."""
 Check = Callable[["Settings"], Iterator[Finding]]
 
 
@@ -38,7 +43,7 @@ def examined(check: Check, settings: Settings) -> list[Finding]:
         found.append(Finding(False, subject_of(check), str(error), "Do what the message says, then run this again."))
     except Exception as error:  # noqa: BLE001 - whatever is broken here is what the user asked about
         text = (str(error).strip().splitlines() or [""])[0][:500]
-        remedy = "Mend what the message names, then run this again."
+        remedy = _REMEDIES.get(getattr(error, "code", 0), "Mend what the message names, then run this again.")
         found.append(Finding(False, subject_of(check), f"{type(error).__name__}: {text}", remedy))
     return found
 

@@ -103,6 +103,12 @@ async def chosen(box: LetterBox, selection: Selection, handled: dict[str, str]) 
             yield marked
 
 
+def not_waiting(selection: Selection, found: Iterable[str]) -> dict[str, str]:
+    """Of the letters that `selection` names, why those that are not `found` are not."""
+    missing = selection.ids.difference(found)
+    return dict.fromkeys(sorted(missing), "no such letter waits; `runstream dlq ls --all` lists them")
+
+
 def handled(client: Client) -> dict[str, str]:
     """The status of each letter that was dealt with, by id."""
     rows = client.query(
@@ -151,6 +157,7 @@ async def sent_again(
     count: Counter[str] = Counter()
     failed: dict[str, str] = {}
     held: list[Letter] = []
+    met: set[str] = set()
 
     async def send() -> None:
         problems = await box.send_again(held)
@@ -163,6 +170,8 @@ async def sent_again(
         held.clear()
 
     async for letter in chosen(box, selection, handled(client)):
+        if selection.ids:
+            met.add(letter.id)
         if letter.shortened_from:
             failed[letter.id] = f"only {len(letter.value):,} of its {letter.shortened_from:,} bytes were kept"
         elif dry_run:
@@ -173,4 +182,4 @@ async def sent_again(
                 await send()
     if held:
         await send()
-    return count, failed
+    return count, failed | not_waiting(selection, met)
