@@ -30,7 +30,7 @@ class SyncReport:
     bytes: int
     """Of the messages that arrived."""
     files: int
-    """Artifact files that the object store did not have yet."""
+    """Of artifacts and rich values, that the object store did not have yet."""
     refused: int
     """Messages that the broker will never take; they are kept in `refused/` of the data directory."""
     left: dict[str, str]
@@ -43,7 +43,7 @@ class SyncReport:
         """One paragraph for people."""
         lines = [
             f"Sent {self.points:,} points and {self.events:,} events of {self.writers:,} writers in {self.runs:,} runs "
-            f"and {self.files:,} artifact files ({self.bytes / 2**20:,.1f} MiB of messages)."
+            f"and {self.files:,} files ({self.bytes / 2**20:,.1f} MiB of messages)."
         ]
         if self.refused:
             lines.append(f"{self.refused:,} messages were refused for good; they are kept in refused/.")
