@@ -36,6 +36,10 @@ from ui.ui_pages import Visit
 pytestmark = pytest.mark.timeout(600)
 T = TypeVar("T")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+MEDIA_NAMES = (
+    *("val/wrong", "val/table", "val/sound", "val/film", "val/page", "val/figure", "val/cloud"),
+    *("val/marked", "val/marked/masks/ink", "val/confusion", "val/answers"),
+)
 MEDIA = ("kind", "sha256", "mime", "caption", "metadata")
 
 SCRIPT = Path(__file__).parent / "remembering" / "training.py"
@@ -176,6 +180,7 @@ def trained(environment: Mapping[str, str], repository: Path, tmp_path: Path) ->
     """Runs the script and waits until all of it can be seen."""
     ledger = tmp_path / "ledger.json"
     recording = {"RUNSTREAM_CONSOLE": "1", "RUNSTREAM_SYSTEM": "1", "RUNSTREAM_SYSTEM_INTERVAL_S": "0.5"}
+    recording |= {"SLURM_JOB_ID": "4711", "SLURM_JOB_NAME": "digits", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "training.py", str(ledger)],
         env={**environment, **recording}, cwd=repository, capture_output=True, check=False, timeout=180,
@@ -196,7 +201,14 @@ def trained(environment: Mapping[str, str], repository: Path, tmp_path: Path) ->
     return found
 
 
-COLUMNS = [("index", "integer"), ("truth", "integer"), ("guess", "integer"), ("ink", "number"), ("odd", "boolean")]
+COLUMNS = [
+    ("index", "integer"),
+    ("truth", "integer"),
+    ("guess", "integer"),
+    ("ink", "number"),
+    ("odd", "boolean"),
+    ("picture", "media"),
+]
 TABLES = "SELECT name FROM system.tables WHERE database = currentDatabase() AND endsWith(engine, 'MergeTree')"
 STATE = "SELECT state FROM v_runs WHERE project = {project:String} AND run_id = {run:UUID}"
 VERSIONS = "SELECT count() FROM v_artifacts WHERE project = {project:String} AND name = 'checkpoint'"
@@ -232,6 +244,8 @@ def check_everything(found: Trained) -> None:
     check_console_and_machine(found)
     check_artifacts_and_models(found)
     check_capture(found)
+    states = "SELECT DISTINCT state FROM v_media WHERE run_id = {run:UUID}"
+    assert eventually(lambda: found.sql(states), lambda rows: rows == [("stored",)]) == [("stored",)]
     check_that_nothing_is_missing(found)
     check_that_no_secret_left(found)
 
@@ -254,6 +268,12 @@ def check_texts_and_histograms(found: Trained) -> None:
     for name, step, text in found.sql("SELECT name, step, text FROM v_text WHERE run_id = {run:UUID}"):
         texts.setdefault(name, {})[str(step)] = text
     assert texts == found.ledger["texts"]
+    once = found.ledger["once"]
+    for name, sha256 in once.items():
+        items = eventually(lambda name=name: found.media(name), bool)  # type: ignore[misc]
+        assert [item["sha256"] for item in items[found.ledger["finished_at"]]] == [sha256]
+        assert eventually(lambda sha256=sha256: found.store.exists(object_key(sha256)), bool)  # type: ignore[misc]
+        found.blob(sha256)
     histograms: dict[str, dict[str, Any]] = {}
     rows = found.sql("SELECT name, step, edges, counts, n_nan + n_inf FROM v_histograms WHERE run_id = {run:UUID}")
     for name, step, edges, counts, outside in rows:
@@ -269,7 +289,7 @@ def check_texts_and_histograms(found: Trained) -> None:
 def check_media(found: Trained) -> None:
     by_name = {
         name: eventually(lambda name=name: found.media(name), lambda rows: len(rows) == len(found.ledger["media"]))  # type: ignore[misc]
-        for name in ("val/wrong", "val/table", "val/sound", "val/film", "val/page", "val/figure", "val/cloud")
+        for name in MEDIA_NAMES
     }
     for items in by_name.values():
         for item in [item for row in items.values() for item in row]:
@@ -289,7 +309,16 @@ def check_media(found: Trained) -> None:
         columns, count, rows = table_format.read(found.blob(table["sha256"]).decode().splitlines())
         assert [(column.name, column.type) for column in columns] == COLUMNS
         assert count == len(rows)
-        assert [[None if cell != cell else cell for cell in row] for row in rows] == expected["rows"]
+        assert [[None if cell != cell else cell for cell in row[:-1]] for row in rows] == expected["rows"]
+        cells = [row[-1] for row in rows]
+        assert [pixels(found.blob(cell["sha256"]))[0] for cell in cells[:-1]] == expected["pictures"]
+        assert cells[-1] is None
+        check_marked(found, at, expected)
+        (drawn,) = at["val/confusion"]
+        assert json.loads(found.blob(drawn["sha256"]))["data"][0]["z"] == expected["confusion"]
+        (answers,) = at["val/answers"]
+        assert found.blob(answers["sha256"]).decode() == expected["answers"]
+        assert json.loads(answers["metadata"])["name"] == "answers.csv"
         (sound,) = at["val/sound"]
         heard = zip(samples(found.blob(sound["sha256"])), expected["sound"], strict=True)
         assert max(abs(a - b) for a, b in heard) <= 1
@@ -297,6 +326,19 @@ def check_media(found: Trained) -> None:
         assert figure["mime"] in ("image/png", "image/svg+xml")
         (cloud,) = at["val/cloud"]
         assert points_of(found.blob(cloud["sha256"])) == expected["cloud"]
+
+
+def check_marked(found: Trained, at: Mapping[str, list[dict[str, Any]]], expected: Mapping[str, Any]) -> None:
+    """The picture, the box and the mask that were drawn on it, and the mask as media of its own."""
+    (marked,) = at["val/marked"]
+    (mask,) = at["val/marked/masks/ink"]
+    assert pixels(found.blob(marked["sha256"])) == [expected["pictures"][0]]
+    assert pixels(found.blob(mask["sha256"])) == [expected["mask"]]
+    told = json.loads(marked["metadata"])
+    assert told["masks"]["ink"]["sha256"] == mask["sha256"]
+    (box,) = told["boxes"]
+    assert [box[side] for side in ("x", "y", "width", "height")] == pytest.approx(expected["box"], abs=1e-5)
+    assert (box["set"], box["label"], box["score"]) == ("found", "ink", 0.5)
 
 
 def pixels(picture: bytes) -> list[list[list[int]]]:
@@ -371,6 +413,20 @@ def check_artifacts_and_models(found: Trained) -> None:
         lambda rows: bool(rows),
     )
     assert models == [("v1", "staging", ["champion"])]
+    partly = runstream.artifact(f"{PROJECT}/checkpoint:final", settings=Settings.from_env(found.environment)).download(
+        found.repository.parent / "partly", only="*.txt"
+    )
+    assert [path.name for path in partly.rglob("*") if path.is_file()] == ["größe.txt"]
+    ((ends, description),) = found.sql(
+        "SELECT expires_at, description FROM v_artifacts WHERE project = {project:String} AND name = 'scratch'"
+    )
+    assert (ends is not None, description) == (True, "goes by itself")
+    lineage = runstream_command(found.environment, "artifacts", "lineage", f"{PROJECT}/checkpoint:final", "--json")
+    assert found.run in lineage
+    assert found.evaluation in lineage
+    runstream_command(found.environment, "models", "approve", "digits:v1", "-p", PROJECT, "--note", "checked by hand")
+    history = runstream_command(found.environment, "models", "history", "digits", "-p", PROJECT)
+    assert "checked by hand" in history
     collected = json.loads(runstream_command(found.environment, "gc", "--json"))
     assert collected, collected
 
@@ -384,12 +440,21 @@ def check_capture(found: Trained) -> None:
     ).stdout.strip()
     assert (commit, dirty, branch) == (head, "true", "main")
     assert packages["numpy"]
-    ((digest,),) = eventually(
-        lambda: found.sql("SELECT digest FROM v_datasets WHERE run_id = {run:UUID}"), lambda rows: bool(rows)
+    digests = eventually(
+        lambda: found.sql("SELECT digest FROM v_datasets WHERE run_id = {run:UUID} ORDER BY digest"),
+        lambda rows: len(rows) == len(found.ledger["datasets"]),
     )
-    assert digest == found.ledger["dataset"]
+    assert [digest for (digest,) in digests] == found.ledger["datasets"]
+    ((job, determinism, variables, command, python),) = found.sql(
+        "SELECT job, determinism, environment, command, w.python FROM writers AS w FINAL WHERE run_id = {run:UUID}"
+    )
+    assert "4711" in job.values()
+    assert determinism
+    assert variables["OMP_NUM_THREADS"] == "1"
+    assert any(word.endswith("training.py") for word in command)
+    assert python.startswith(f"{sys.version_info.major}.{sys.version_info.minor}")
     params = dict(found.sql("SELECT name, value FROM v_params WHERE run_id = {run:UUID}"))
-    assert params["optimizer/rate"] == "0.5"
+    assert params["optimizer/rate"] == "0.2"
     assert params["api_key"] == "***"
     recipe = found.repository.parent / "recipe"
     runstream_command(found.environment, "reproduce", found.run, "--project", PROJECT, "--write", str(recipe))
@@ -397,7 +462,7 @@ def check_capture(found: Trained) -> None:
     steps = (recipe / "reproduce.sh").read_text() + (recipe / "requirements.txt").read_text()
     assert head in steps
     assert f"numpy=={packages['numpy']}" in steps
-    assert digest in steps
+    assert all(digest in steps for (digest,) in digests)
 
 
 def check_that_nothing_is_missing(found: Trained) -> None:
