@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from ingest_samples import RUN, Tables, control, frame
 
+from producer.wire import until
 from runstream.errors import MessageRefused
 from runstream.messages import Message
 from runstream_ingest.embedded import DEAD_LETTERS, EmbeddedIngest
@@ -77,8 +78,7 @@ async def test_after_a_fault_of_its_own_it_starts_again_and_loses_nothing(
 
     tables.refuse = fail
     sent = asyncio.gather(*(ingest.send(message(value)) for value in (frame(), frame(first_seq=3))))
-    while "ingest" not in ingest.health.problems:
-        await asyncio.sleep(0.01)
+    await until(lambda: "ingest" in ingest.health.problems, 60)
     assert "RuntimeError: a fault" in ingest.health.problems["ingest"]
     broken = False
     await sent

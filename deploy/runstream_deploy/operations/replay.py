@@ -232,6 +232,8 @@ class Unknowing(DatabaseLedger):
 class Uncommitted:
     """The offsets of a replay: nothing is announced, committed or marked."""
 
+    is_fresh = True  # its tokens are its own, so no table remembers them
+
     async def intend(self, ranges: Ranges, name: str) -> None: ...
 
     async def done(self, ranges: Ranges) -> None: ...
