@@ -45,7 +45,7 @@ class NoSuchFile(UiError):
 
 
 WHY_MISSING: dict[MediaState, str] = {
-    "pending": "Its bytes are on their way: the agent where it was logged, or `runstream sync` there, sends them.",
+    "pending": "Its bytes are on their way: the agent where it was logged, or runstream sync there, sends them.",
     "lost": "Its bytes are lost: their file was gone before they were sent.",
     "stored": "",
 }

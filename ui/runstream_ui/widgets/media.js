@@ -100,13 +100,13 @@ function drawItem(item, root, hidden, colours) {
     const text = make('span', '', item.caption || '');
     caption.append(text);
     const links = make('span');
-    if (['html', 'shape'].includes(item.kind)) {
+    if (['html', 'shape'].includes(item.kind) && !item.missing) {
       const large = make('a', '', 'large');
       large.href = '#';
       large.onclick = (event) => { event.preventDefault(); root.rsOpen(place); };
       links.append(large, document.createTextNode(' · '));
     }
-    links.append(download(item));
+    if (!item.missing) links.append(download(item));
     caption.append(links);
     figure.append(caption);
   }
