@@ -19,7 +19,7 @@ from runstream_ingest.health import Health
 from runstream_ingest.insert import ONCE, insert_settings
 from runstream_ingest.metrics import Metrics
 from runstream_ingest.native import Block, Buffer
-from runstream_storage.connection import LOOPBACK, ClickHouseSettings, connect
+from runstream_storage.connection import AS_OFTEN_AS_SENT, LOOPBACK, ClickHouseSettings, connect
 from runstream_storage.errors import StorageError
 
 if TYPE_CHECKING:
@@ -71,8 +71,11 @@ class ClickHouseInserter:
         return rows
 
     async def command(self, sql: str, parameters: Mapping[str, Any]) -> None:
-        """Runs `sql`. Raises as `insert`."""
-        await self._call("a statement", lambda client: client.command(sql, parameters=dict(parameters)))
+        """Runs `sql`; an insert in it has an effect each time. Raises as `insert`."""
+        await self._call(
+            "a statement",
+            lambda client: client.command(sql, parameters=dict(parameters), settings=dict(AS_OFTEN_AS_SENT)),
+        )
 
     async def check(self) -> None:
         """Raises as `insert` when the tables are not there or not reachable."""

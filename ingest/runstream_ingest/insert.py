@@ -29,6 +29,7 @@ from runstream_ingest.presence import Probe, probes_of, rows_of
 from runstream_ingest.records import Carried
 from runstream_ingest.step import Step
 from runstream_ingest.tables import block_of_rows
+from runstream_storage.connection import AS_OFTEN_AS_SENT
 
 Came = Callable[[set[int], set[int]], None]
 """Told of runs whose rows are durable, and of those among them whose summaries cannot be added up."""
@@ -325,11 +326,8 @@ def insert_settings(block: Block, token: str) -> dict[str, Any]:
     computing the rows of `curve`, which come with it.
     """
     whole = max(block.rows, 1_048_576)
-    # From 26.2 on `deduplicate_insert` overrides `insert_deduplicate`; older servers do not know it.
-    without = {} if token else {"deduplicate_insert": "disable"}
-    return without | {
-        "insert_deduplicate": int(bool(token)),
-        "insert_deduplication_token": token,
+    how = {"insert_deduplicate": 1, "insert_deduplication_token": token} if token else AS_OFTEN_AS_SENT
+    return how | {
         "deduplicate_blocks_in_dependent_materialized_views": 1,
         "async_insert": 0,
         "max_insert_block_size": whole,

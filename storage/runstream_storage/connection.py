@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, unquote, urlsplit
 
 from runstream_storage.errors import StorageError, Unreachable
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 DEFAULT_DATABASE = "runstream"
 DEFAULT_PORTS = {"http": 8123, "https": 8443}
+# From 26.2 on `deduplicate_insert` overrides `insert_deduplicate`; older servers do not know it.
+AS_OFTEN_AS_SENT: dict[str, Any] = {"insert_deduplicate": 0, "deduplicate_insert": "disable"}
+"""Settings of an insert that has an effect each time, whatever the server remembers of its rows."""
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}  # there, compressing takes longer than it saves
 
 

@@ -15,6 +15,7 @@ from string import Template
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from runstream_storage.connection import AS_OFTEN_AS_SENT
 from runstream_storage.execution import rows, statement, translate
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ RUNS_A_BATCH = 100
 PAIRS_A_BATCH = 1_000
 POINTS_A_BATCH = 20_000_000
 OF_RUNS = "project = {project:String} AND run_id IN {run_ids:Array(UUID)}"
-WRITE = {"insert_deduplicate": 0}  # the same rows again are no mistake: the version decides
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def complete_ancestry(client: Client, *, project: str = "") -> int:
     done = 0
     while missing := rows(client, "ancestry_missing", project=project):
         try:
-            client.insert("ancestry", missing, column_names=columns, settings=WRITE)
+            client.insert("ancestry", missing, column_names=columns, settings=AS_OFTEN_AS_SENT)
         except Exception as error:
             raise translate(error) from error
         done += len(missing)
@@ -170,6 +170,6 @@ def _rebuild(client: Client, project: str, run_ids: Sequence[str]) -> None:
 
 def change(client: Client, sql: str, parameters: dict[str, object]) -> None:
     try:
-        client.command(sql, parameters, settings=WRITE)
+        client.command(sql, parameters, settings=AS_OFTEN_AS_SENT)
     except Exception as error:
         raise translate(error) from error

@@ -1,6 +1,6 @@
 """`python tests/chaos/kills.py --kills 100`: kill ClickHouse in the middle of inserts, then count what is there.
 
-Each batch has points of three attempts, which are three parts, and the start of a run. One arm sends the same token
+Each batch has points of 24 attempts, which are as many parts, and the start of a run. One arm sends the same token
 until the server takes it, which is all that ClickHouse offers; the other is what ingest does. What the first may lose,
 the second must have.
 """
@@ -38,8 +38,8 @@ from runstream_storage.connection import connect
 from runstream_storage.migrate import migrate
 from services.native import temporary
 
-ATTEMPTS = 3
-ROWS = 2_000
+ATTEMPTS = 24
+ROWS = 100
 QUIET = 2
 """Batches between two kills that are left alone; they tell how long one takes."""
 
