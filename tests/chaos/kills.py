@@ -44,6 +44,23 @@ QUIET = 2
 """Batches between two kills that are left alone; they tell how long one takes."""
 
 
+class Watched(ClickHouseInserter):
+    """Tells when the insert of points begins, and how long the last one took."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.began = asyncio.Event()
+        self.took = 0.0
+
+    async def insert(self, table: str, block: Block, token: str) -> None:
+        began = time.monotonic()
+        if table == "points":
+            self.began.set()
+        await super().insert(table, block, token)
+        if table == "points":
+            self.took = time.monotonic() - began
+
+
 class SameToken:
     """Sends a block again with its token until the server takes it."""
 
@@ -68,29 +85,29 @@ class Trusting(DatabaseLedger):
 async def storm(kills: int, service: ClickHouseService, url: str, *, bare: bool) -> int:
     """Batches sent, of which `kills` met a kill."""
     dice = random.Random(7)
-    took = 0.05
+    took = 0.02
     sent = 0
     for killed in range(kills):
         for quiet in range(QUIET + 1):
-            inserter = ClickHouseInserter(url)
+            inserter = Watched(url)
             retrying = Retrying(inserter, metrics=Metrics(), health=Health())
             ledger = Trusting(retrying) if bare else DatabaseLedger(retrying)
             steps = build(PipelineSettings(), SameToken(inserter) if bare else retrying, ledger, Commits(), Letters())
             run = new_run_id()
             values = [frame(run_id=run, rows=ROWS, attempt=one, first_seq=one * ROWS) for one in range(ATTEMPTS)]
-            began = time.monotonic()
             await steps.put(
                 records(*values, control("RunStarted", run_id=run, name="r", created_us=1), start=10 * sent)
             )
             done = asyncio.create_task(steps.close())
             if quiet == QUIET:
-                await asyncio.sleep(dice.uniform(0.1, 1.1) * took)
+                await inserter.began.wait()
+                await asyncio.sleep(dice.uniform(0.3, 1.0) * took)
                 service.kill()
                 await asyncio.sleep(0.05)
                 service.launch()
                 service.await_healthy()
             await done
-            took = time.monotonic() - began if quiet < QUIET else took
+            took = inserter.took if quiet < QUIET else took
             inserter.close()
             sent += 1
         if killed % 20 == 19:
