@@ -31,9 +31,9 @@ from typing import NamedTuple
 from runstream.errors import SpoolError, SpoolVersionError
 from runstream.identity import NO_BOOT, boot_id, host_name, lock_is_held, pid_namespace, process_lives
 
-VERSION = 4
+VERSION = 5
 """Rises with every change of the files or of what an event may hold: an agent that knows neither leaves the spool to a
-newer one. 1: until 0.1; 2: RunRewound, forks, sequences that were given up."""
+newer one. 1: until 0.1; 2: RunRewound, forks, sequences that were given up; 5: MediaStored."""
 MAGIC = b"RSTSPOOL"
 KEYS = 1
 """A set of metric names; argument: its number; body: a JSON array of the names."""

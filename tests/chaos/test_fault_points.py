@@ -140,16 +140,22 @@ def test_an_interrupted_batch_that_held_replays_is_done_again_without_them(
 
 
 def test_offsets_moved_under_an_interrupted_batch_store_it_twice_and_answers_stay_right(
-    filled: Rig, database: str
+    kafka: Any, database: str, tmp_path: Path
 ) -> None:
     without_merges(database)
-    killed_at(filled, database, "moved", "before_insert.coverage")
-    look = filled.group("moved")
-    assert look.has_intents()
-    filled.until("the dead member is gone", look.is_empty)
-    look.to_earliest(forget=False)
-    assert not look.has_intents()
-    filled.drain(database, "moved", batch_rows=1_000_000, batch_age_s=1)
-    found = filled.look(database, "moved")
+    with rigged(kafka.bootstrap, tmp_path) as rig:
+        rig.start()
+        rig.until("100 calls of log()", lambda: rig.rows >= 100)
+        killed_at(rig, database, "moved", "before_insert.coverage")
+        enough = rig.rows + 300  # with more behind it the batch is another one when it is read again
+        rig.until("more calls of log()", lambda: rig.rows >= enough)
+        rig.finish()
+        look = rig.group("moved")
+        assert look.has_intents()
+        rig.until("the dead member is gone", look.is_empty)
+        look.to_earliest(forget=False)
+        assert not look.has_intents()
+        rig.drain(database, "moved", batch_rows=1_000_000, batch_age_s=1)
+        found = rig.look(database, "moved")
     assert found.broken == []
     assert found.duplicates > 0
