@@ -63,6 +63,17 @@ def test_a_form_that_changed_nothing_writes_nothing(written: Any) -> None:
     assert edits.note() is None
 
 
+def test_a_text_that_somebody_changed_while_a_form_was_open_is_told_and_kept_for_undo(written: Any) -> None:
+    opened, now = _run(), _run(name="of somebody else", notes="theirs")
+    run_edits.edit_one(opened, texts={"name": "mine", "notes": ""}, tags=[], now=now)
+    assert written() == [(RUN, {"name": "mine"}, "grace")]
+    note = edits.note()
+    assert note is not None
+    assert "replaced the name “of somebody else”" in note.text
+    edits.undo()
+    assert written()[1] == (RUN, {"name": "of somebody else"}, "grace")
+
+
 def test_what_several_runs_have_already_is_not_written_again(written: Any) -> None:
     run_edits.edit_many([_run(tags=("a",)), _run(OTHER)], add=["a"], remove=[], group="")
     assert written() == [(OTHER, {"tag:a": "true"}, "grace")]

@@ -20,6 +20,7 @@ import streamlit as st
 
 from runstream_storage import queries
 from runstream_storage.connection import connect
+from runstream_storage.errors import StorageError
 from runstream_storage.filters.columns import param_column
 from runstream_storage.filters.completion import Completion
 from runstream_storage.queries import Gap, History, MetricDefinitions, Pipeline, Stretches, results
@@ -200,6 +201,15 @@ def chosen_runs(project: str, run_ids: tuple[str, ...], columns: tuple[str, ...]
     ).rows
     found = {row.run_id: row for row in rows}
     return [found[run_id] for run_id in known if run_id in found]
+
+
+def run_now(run: RunRow) -> RunRow:
+    """The run as it is at this moment, never remembered; as it was known while the database cannot tell."""
+    try:
+        rows = queries.runs(client(), [run.project], filter=f'id in ("{run.run_id}")', limit=1, archived=True).rows
+    except (StorageError, NoServer):
+        return run
+    return rows[0] if rows else run
 
 
 @st.cache_data(ttl=_LIVE_S, show_spinner=False, max_entries=64)

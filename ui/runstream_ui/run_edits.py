@@ -8,6 +8,8 @@ from runstream_storage.queries.results import RunRow
 from runstream_ui import edits, formats
 from runstream_ui.edits import Attributes, Change
 
+_WORDS = {"name": "the name", "group": "the group", "job_type": "the job type", "notes": "the notes"}
+
 
 def set_values(runs: Sequence[RunRow], values: Attributes, said: str) -> None:
     """The same values for all of `runs`; those that a run has already are not written again."""
@@ -29,12 +31,26 @@ def edit_many(runs: Sequence[RunRow], *, add: Iterable[str], remove: Iterable[st
     set_values(runs, values, f"{_named(runs)}: {', '.join(filter(None, words))}.")
 
 
-def edit_one(run: RunRow, *, texts: Mapping[str, str], tags: Sequence[str]) -> None:
-    """A run as a form left it: its texts and all its tags."""
+def edit_one(run: RunRow, *, texts: Mapping[str, str], tags: Sequence[str], now: RunRow | None = None) -> None:
+    """A run as a form left it: its texts and all its tags. `run` is what the form showed, `now` what the run has become
+    since: only what the form changed is written, and a text of somebody else that it replaces is told and is what an
+    undo brings back."""
     values: dict[str, str | bool | None] = dict(texts)
     values |= {f"tag:{tag}": True for tag in tags if tag not in run.tags}
     values |= {f"tag:{tag}": None for tag in run.tags if tag not in tags}
-    set_values([run], values, f"{_named([run])} changed.")
+    now = now or run
+    changed = _differing(run, values)
+    replaced = [
+        f"{_WORDS[key]} “{formats.middle_cut(str(getattr(now, key)), 40)}”"
+        for key in texts
+        if key in changed and getattr(now, key) not in (getattr(run, key), changed[key])
+    ]
+    said = f"{_named([run])} changed."
+    if replaced:
+        said += (
+            f" Somebody had changed it while the form was open: replaced {', '.join(replaced)}; Undo brings it back."
+        )
+    _apply([now], {run.run_id: changed} if changed else {}, said)
 
 
 def archive(runs: Sequence[RunRow], *, archived: bool) -> None:

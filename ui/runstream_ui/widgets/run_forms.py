@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -43,8 +43,11 @@ class RunForm:
             with st.expander("Preview of the notes", key=f"form-look-{run.run_id}"):
                 st.markdown(user_markdown(notes))
         texts = {"name": name or "", "group": group or "", "job_type": job_type or "", "notes": notes or ""}
-        save = partial(run_edits.edit_one, run, texts=texts, tags=[tag.strip() for tag in tags if tag.strip()])
-        buttons("Save", save, disabled=not (name or "").strip())
+        chosen = [tag.strip() for tag in tags if tag.strip()]
+        buttons("Save", partial(self._save, texts, chosen), disabled=not (name or "").strip())
+
+    def _save(self, texts: Mapping[str, str], tags: Sequence[str]) -> None:
+        run_edits.edit_one(self.run, texts=texts, tags=tags, now=data.run_now(self.run))
 
 
 @dataclass(frozen=True)
