@@ -134,3 +134,26 @@ def test_what_is_no_figure_or_needs_the_network_is_refused(content: bytes) -> No
 def test_masks_and_cells_of_tables_are_not_listed_beside_what_was_logged() -> None:
     names = ["seg", "seg/masks/truth", "table/picture", "masks/own", "other"]
     assert top_level(names, ["table"]) == ["seg", "masks/own", "other"]
+
+
+def test_the_scene_of_a_figure_has_no_white_walls_in_the_dark_unless_it_asks_for_them() -> None:
+    white = {"backgroundcolor": "#E5ECF6", "gridcolor": "white", "showbackground": True}
+    figure = {
+        "data": [{"type": "surface", "z": [[1, 2], [3, 4]]}],
+        "layout": {
+            "scene": {"zaxis": {"showbackground": True}},
+            "template": {"layout": {"scene": {"xaxis": white}, "colorway": ["red"]}},
+        },
+    }
+    layout = plotly_figure(json.dumps(figure).encode())["layout"]
+    assert layout["template"]["layout"]["scene"]["xaxis"]["showbackground"] is False
+    assert layout["template"]["layout"]["colorway"] == ["red"]
+    assert layout["scene"] == {"zaxis": {"showbackground": True}}
+
+
+@pytest.mark.parametrize(
+    "template", [None, [], {"layout": 3}, {"layout": {"scene": []}}, {"layout": {"scene": {"xaxis": 1}}}]
+)
+def test_a_template_that_is_none_does_not_break_a_figure(template: object) -> None:
+    drawn = plotly_figure(json.dumps({"data": [], "layout": {"template": template}}).encode())
+    assert "scene" in drawn["layout"]["template"]["layout"]

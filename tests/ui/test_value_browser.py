@@ -16,7 +16,7 @@ from playwright.sync_api import TimeoutError, expect
 from runstream.objects import open_store
 from ui.project_data import fill
 from ui.ui_pages import Visit
-from ui.values_data import Values, fill_values
+from ui.values_data import Values, fill_values, png
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, pytest.mark.clickhouse]
 
 _WAIT_MS = 60_000
+_LATE = png(40, 30, lambda x, y: x * y)
 
 
 class _Elsewhere(http.server.BaseHTTPRequestHandler):
@@ -57,7 +58,7 @@ def elsewhere() -> Iterator[tuple[str, list[str]]]:
 @pytest.fixture(scope="module")
 def run_ids(module_database: str, objects: Path, elsewhere: tuple[str, list[str]]) -> list[str]:
     """Two runs with something of everything, and one whose HTML tries to get out."""
-    found = fill(module_database, runs=4, steps=60, running=0, names=["one", "two", "escape", "away"]).run_ids
+    found = fill(module_database, runs=5, steps=60, running=0, names=["one", "two", "escape", "away", "late"]).run_ids
     store = open_store(objects.as_uri())
     fill_values(module_database, store, found[:2], steps=60)
     values = Values(module_database, store, steps=60)
@@ -68,6 +69,7 @@ def run_ids(module_database: str, objects: Path, elsewhere: tuple[str, list[str]
         values.media(found[3], f"{state} sound", 1, b"%d" % place, kind="audio", mime="audio/wav", state=state)
     cell = {"kind": "image", "sha256": hashlib.sha256(b"0").hexdigest(), "size": 1, "mime": "image/png", "metadata": {}}
     values.table(found[3], "table", 1, [("id", "integer"), ("picture", "media")], [[1, cell]])
+    values.media(found[4], "late", 1, _LATE, kind="image", mime="image/png", state="pending")
     values.close()
     return found
 
@@ -124,13 +126,20 @@ def test_every_tab_opens_without_an_error_in_the_dark(visit: Visit, run_ids: lis
         visit.go(f"/run?run={run_ids[0]}&tab={tab}")
         visit.page.locator(drawn).first.wait_for(timeout=_WAIT_MS)
         visit.fine()
+        visit.readable()
 
 
 def test_runs_are_compared_by_their_values_without_an_error(visit: Visit, run_ids: list[str]) -> None:
-    for tab, drawn in (("Media", ".rs-media figure"), ("Histograms", "canvas"), ("System", "canvas")):
+    for tab, drawn in (
+        ("Media", ".rs-media figure"),
+        ("Histograms", "canvas"),
+        ("System", "canvas"),
+        ("Tables", "tbody tr"),
+    ):
         visit.go(f"/compare?runs={','.join(run_ids[:2])}&tab={tab}")
         visit.page.locator(drawn).first.wait_for(timeout=_WAIT_MS)
         visit.fine()
+        visit.readable()
 
 
 def test_a_slider_moves_all_pictures_and_a_class_can_be_hidden(visit: Visit, run_ids: list[str]) -> None:
@@ -155,6 +164,22 @@ def test_what_is_on_its_way_is_told_from_what_is_lost(visit: Visit, run_ids: lis
     expect(page.get_by_text("are lost").filter(visible=True)).to_have_count(3)
     visit.go(f"/run?run={run_ids[3]}&tab=Tables")
     expect(page.get_by_label("on their way")).to_be_visible(timeout=_WAIT_MS)
+
+
+def test_bytes_that_come_to_a_run_that_is_over_are_shown_by_themselves(
+    visit: Visit, run_ids: list[str], module_database: str, objects: Path
+) -> None:
+    page = visit.go(f"/run?run={run_ids[4]}&tab=Media")
+    expect(page.get_by_text("on their way").filter(visible=True)).to_have_count(1, timeout=_WAIT_MS)
+    values = Values(module_database, open_store(objects.as_uri()), steps=60)
+    values.arrives(run_ids[4], _LATE)
+    values.close()
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('*')]"
+        ".some(e => e.shadowRoot?.querySelector('.picture img')?.naturalWidth)",
+        timeout=_WAIT_MS,
+    )
+    expect(page.get_by_text("on their way")).to_have_count(0)
 
 
 def test_a_picture_is_looked_at_in_large_and_the_keys_lead_on(visit: Visit, run_ids: list[str]) -> None:

@@ -12,6 +12,7 @@ import runstream_ui
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+_FAINT = Path(__file__).with_name("contrast.js").read_text(encoding="utf-8")
 _APP = Path(runstream_ui.__file__).with_name("app.py")
 
 
@@ -65,6 +66,15 @@ class Visit:
             " && document.querySelectorAll('[data-testid=stSkeleton]').length === 0",
             timeout=60_000,
         )
+
+    def readable(self) -> None:
+        """All text stands out from its ground as WCAG AA asks. Waits for what fades in."""
+        for _ in range(20):
+            faint = self.page.evaluate(_FAINT)
+            if not faint:
+                return
+            self.page.wait_for_timeout(250)
+        assert not faint, "\n".join([self.page.url, *faint])
 
     def fine(self) -> None:
         """No exception box, no error in the console."""

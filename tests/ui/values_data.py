@@ -81,6 +81,11 @@ class Values:
             self._insert("media_contents", run_id, [became])
         return sha256
 
+    def arrives(self, run_id: str, content: bytes) -> None:
+        """Bytes that were on their way are in the store now."""
+        event = {"sha256": self.keep(content), "state": "stored", "ts_us": self._at_us(run_id, self._steps)}
+        self._insert("media_contents", run_id, [event | {"ver": self._ver(run_id, self._steps)}])
+
     def keep(self, content: bytes) -> str:
         sha256 = hashlib.sha256(content).hexdigest()
         if sha256 in self._kept:

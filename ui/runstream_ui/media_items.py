@@ -19,6 +19,12 @@ _PICTURES = frozenset({"image/png", "image/apng", "image/jpeg", "image/gif", "im
 _DRAWING = "image/svg+xml"
 _MAX_BOXES = 400
 _CAPTION = 400
+_SCENE_AXIS = {
+    "showbackground": False,
+    "gridcolor": "rgba(128,128,128,0.45)",
+    "linecolor": "rgba(128,128,128,0.6)",
+    "zerolinecolor": "rgba(128,128,128,0.7)",
+}
 # Plotly loads the shapes and tiles of maps from the network, which these pages never do.
 _MAPS = ("geo", "mapbox", "map", "choropleth", "density")
 
@@ -119,7 +125,22 @@ def plotly_figure(content: bytes) -> dict[str, Any]:
         if isinstance(picture, dict) and str(picture.get("source", "")).startswith("data:image/")
     ]
     layout = {name: value for name, value in layout.items() if not name.startswith(("geo", "mapbox", "map"))}
+    layout["template"] = _without_walls(layout.get("template"))
     return {"data": [trace for trace in figure["data"] if isinstance(trace, dict)], "layout": layout}
+
+
+def _without_walls(template: object) -> dict[str, Any]:
+    """A figure's template with scenes that fit a light and a dark page: the pages colour all else by their theme, and
+    Plotly's own templates paint the walls of a scene in near white. What a figure itself says stays."""
+    made = dict(template) if isinstance(template, dict) else {}
+    of_layout = made.get("layout")
+    layout = dict(of_layout) if isinstance(of_layout, dict) else {}
+    given = layout.get("scene")
+    scene = dict(given) if isinstance(given, dict) else {}
+    for name in ("xaxis", "yaxis", "zaxis"):
+        axis = scene.get(name)
+        scene[name] = (dict(axis) if isinstance(axis, dict) else {}) | _SCENE_AXIS
+    return made | {"layout": layout | {"scene": scene | {"bgcolor": "rgba(0,0,0,0)"}}}
 
 
 def top_level(names: Sequence[str], tables: Sequence[str]) -> list[str]:

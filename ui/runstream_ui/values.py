@@ -162,6 +162,14 @@ def content(sha256: str, limit: int) -> bytes:
     return _read(sha256, limit)
 
 
+@st.cache_data(ttl=3_600, show_spinner=False, max_entries=128)
+def head(sha256: str, limit: int) -> bytes:
+    """The first `limit` bytes of an object. Raises NoSuchFile."""
+    _, file = objects.open_file(sha256)
+    with file:
+        return file.read(limit)
+
+
 def content_of(item: MediaItem, limit: int) -> bytes:
     """As `content`; raises NotArrived where it is known why the bytes are not there."""
     try:

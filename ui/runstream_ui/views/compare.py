@@ -40,6 +40,7 @@ def page() -> None:
         st.markdown("#### Nothing to compare yet")
         st.markdown("Choose runs above, or tick some on the **Runs** page and press **Compare**.")
         return
+    frame.follow_tab("tab")
     tabs = dict(zip(_TABS, st.tabs(_TABS, key="tab", on_change="rerun", bind="query-params"), strict=True))
     with tabs["Charts"] as tab:
         if tab.open:

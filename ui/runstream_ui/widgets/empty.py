@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import ParamSpec
@@ -9,10 +10,12 @@ from typing import ParamSpec
 import streamlit as st
 
 from runstream_storage.errors import StorageError, Unreachable
+from runstream_ui import data, formats, frame, values
 from runstream_ui.errors import NoServer, UiError
 from runstream_ui.markup import in_markdown
 
 P = ParamSpec("P")
+_ASK_AGAIN_S = 3
 
 _FIRST_RUN = """import runstream
 
@@ -66,8 +69,23 @@ def failure(error: UiError | StorageError, *, retry: bool = True) -> None:
         st.code("runstream doctor", language="shell")
     else:
         st.error(in_markdown(error))
+    if isinstance(error, NoServer | Unreachable):
+        st.caption("This page asks again every few seconds and comes back by itself.")
+        st.fragment(_until_it_answers, run_every=_ASK_AGAIN_S)(time.monotonic())
     if retry:
         st.button("Try again", icon=":material/refresh:", key="try-again")
+
+
+def _until_it_answers(since: float) -> None:
+    """Draws the page again once the database answers; what is drawn at `since` was told just now that it does not."""
+    if time.monotonic() - since < _ASK_AGAIN_S / 2:
+        return
+    try:
+        answers = data.client().ping()
+    except (StorageError, UiError):
+        return
+    if answers:
+        st.rerun("app")
 
 
 def guarded(part: Callable[P, None]) -> Callable[P, None]:
@@ -94,6 +112,26 @@ def guarded_page(page: Callable[[], None]) -> Callable[[], None]:
             failure(error)
 
     return shown
+
+
+def no_points(project: str, run_ids: tuple[str, ...]) -> None:
+    """Of runs without points, which may have logged other values: those are one click away."""
+    st.markdown("No points yet. They show up here within seconds of the first `run.log(...)` of a number.")
+    kinds = {(entry.name, entry.kind) for entry in values.media_series(project, run_ids)}
+    names = {
+        "Media": {name for name, kind in kinds if kind != "table"},
+        "Histograms": {entry.name for entry in values.histogram_series(project, run_ids)},
+        "Tables": {name for name, kind in kinds if kind == "table"},
+        "Text": {entry.name for entry in values.text_series(project, run_ids)},
+    }
+    logged = {tab: len(found) for tab, found in names.items() if found}
+    if not logged:
+        return
+    st.markdown("Other values were logged:")
+    with st.container(horizontal=True, gap="small", key="logged-instead"):
+        for tab, count in logged.items():
+            label = f"{tab} · {formats.plural(count, 'name')}"
+            st.button(label, key=f"to-{tab}", on_click=frame.open_tab, args=(tab,))
 
 
 def no_media(tables: Sequence[str]) -> None:

@@ -34,6 +34,10 @@ function drawPanel(panel, root, hidden) {
   el.append(head);
   if (panel.classes && panel.classes.length) el.append(legend(panel.classes, root, hidden));
   const colours = Object.fromEntries((panel.classes || []).map((c) => [c.key, c.colour]));
+  // One thing of each run: they stand beside each other, to be compared at a glance.
+  const beside = panel.rows.length > 1 && panel.rows.every((row) => row.label && row.items.length <= 1);
+  const rows = make('div', beside ? 'rows beside' : 'rows');
+  el.append(rows);
   for (const row of panel.rows) {
     const line = make('div', row.label ? 'row named' : 'row');
     if (row.label) {
@@ -50,8 +54,9 @@ function drawPanel(panel, root, hidden) {
     for (const item of row.items) items.append(drawItem(item, root, hidden, colours));
     if (wide || row.label || row.items.length > 1) el.classList.add('full');
     if (!row.items.length) items.append(make('div', 'quiet', 'nothing logged up to here'));
+    if (wide) rows.classList.add('wide');
     line.append(items);
-    el.append(line);
+    rows.append(line);
   }
   return el;
 }
@@ -196,7 +201,8 @@ function boxes(el, item, hidden, colours) {
     const tag = make('span', 'tag' + (box.y < 0.08 ? ' inside' : ''), box.label);
     tag.style.left = 100 * Math.max(0, box.x) + '%';
     tag.style.top = 100 * Math.max(0, box.y) + '%';
-    tag.style.background = colour;
+    // Dark enough for its white letters.
+    tag.style.background = `color-mix(in srgb, ${colour} 72%, black)`;
     el.append(tag);
   }
 }

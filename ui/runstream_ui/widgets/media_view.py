@@ -19,6 +19,7 @@ from runstream_ui.errors import NoSuchFile, UiError
 from runstream_ui.markup import in_html, in_markdown
 from runstream_ui.media_items import Classes, item_json, plotly_figure, shown_as, top_level
 from runstream_ui.palette import run_colour
+from runstream_ui.widgets.arrivals import await_bytes
 from runstream_ui.widgets.empty import guarded, no_media
 from runstream_ui.widgets.step_slider import step_slider
 
@@ -32,7 +33,7 @@ _draw = st.components.v2.component(
 _PANELS = 12
 _ITEMS = 64
 _REFRESH_S = 5
-_MAX_TEXT = 512 << 10
+_MAX_TEXT = 128 << 10
 _MAX_FIGURE = 24 << 20
 _FIGURES = 12
 
@@ -57,7 +58,7 @@ def _view(project: str, runs: Sequence[RunRow], key: str) -> None:
         st.markdown(f"No media has that in its name; there are {formats.plural(len(offered), 'name')}.")
         return
     if len(names) > _PANELS:
-        page = st.pagination(-(-len(names) // _PANELS), key=f"{key}-media-page")
+        page = st.pagination(-(-len(names) // _PANELS), key="media-page", bind="query-params")
         names = names[(page - 1) * _PANELS : page * _PANELS]
     step = step_slider(values.media_at_steps(project, run_ids, tuple(names)), key=f"{key}-media")
     found = values.media_at(project, run_ids, tuple(names), step)
@@ -65,6 +66,7 @@ def _view(project: str, runs: Sequence[RunRow], key: str) -> None:
     panels = [_panel(name, [item for item in found if item.name == name], run_ids, labels, step) for name in names]
     _draw(key=f"{key}-media-panels", data={"panels": [panel for panel in panels if panel["rows"]]})
     _figures([item for item in found if shown_as(item) == "plotly"], labels, len(runs) > 1, key)
+    await_bytes(project, run_ids, (item.sha256 for item in found if item.state == "pending"), key=f"{key}-media")
 
 
 def _chosen(offered: Sequence[MediaName], tables: Sequence[str]) -> list[str]:
@@ -83,7 +85,9 @@ def _chosen(offered: Sequence[MediaName], tables: Sequence[str]) -> list[str]:
     kinds = sorted({entry.kind for entry in offered})
     picked = list[str]()
     if len(kinds) > 1:
-        chosen = st.pills("Kinds", kinds, selection_mode="multi", key="media-kinds", label_visibility="collapsed")
+        chosen = st.pills(
+            "Kinds", kinds, selection_mode="multi", key="kinds", label_visibility="collapsed", bind="query-params"
+        )
         picked = [str(kind) for kind in chosen or ()]
     wanted = (search or "").lower()
     of_kind = [entry.name for entry in offered if not picked or entry.kind in picked]
@@ -144,12 +148,21 @@ def _read(item: MediaItem) -> dict[str, Any]:
         if shown == "shape":
             return {"shape": values.shape(item.mime, item.sha256)}
         if shown == "text":
-            return {"text": values.content(item.sha256, _MAX_TEXT).decode("utf-8", "replace")}
+            return {"text": _text(item)}
     except NoSuchFile as error:
         return {"why": "" if item.state != "stored" else str(error)}  # media.js says what is missing
     except (UiError, ValueError) as error:
         return {"why": str(error)}
     return {}
+
+
+def _text(item: MediaItem) -> str:
+    """As much of a text as a page can show; its download has all."""
+    head = values.head(item.sha256, _MAX_TEXT)
+    text = head.decode("utf-8", "replace" if item.size <= len(head) else "ignore")
+    if item.size <= len(head):
+        return text
+    return f"{text}\n… the first {formats.size(len(head))} of {formats.size(item.size)}; download it to read on."
 
 
 def _figures(items: Sequence[MediaItem], labels: dict[str, str], several: bool, key: str) -> None:

@@ -12,7 +12,7 @@ from runstream_ui import data, formats, urls
 from runstream_ui.bands import RunGroup
 from runstream_ui.columns import decisive_first, is_decisive
 from runstream_ui.markup import in_markdown
-from runstream_ui.widgets.empty import guarded
+from runstream_ui.widgets.empty import guarded, no_points
 from runstream_ui.widgets.metric_grid import View, legend, metric_grid, view_controls
 
 # Few metrics need no sections.
@@ -73,7 +73,7 @@ def _sections(
     definitions = data.definitions(project, run_ids)
     found = sorted({summary.metric for summary in data.summaries(project, run_ids)})
     if not found:
-        st.markdown("No points yet. They show up here within seconds of the first `run.log(...)`.")
+        no_points(project, run_ids)
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key=f"{key}-metric-row"):
         shown = _picked(found, definitions) if overlay else _searched(found, definitions)

@@ -13,6 +13,7 @@ from runstream_ui import data, formats, logged_tables, urls, values
 from runstream_ui.errors import WHY_MISSING, NoSuchFile, NotArrived, UiError
 from runstream_ui.logged_tables import Cells, LoggedTable, WrongFilter
 from runstream_ui.markup import in_html, in_markdown
+from runstream_ui.widgets.arrivals import await_bytes
 from runstream_ui.widgets.empty import guarded, no_tables
 from runstream_ui.widgets.step_slider import step_slider
 from runstream_ui.widgets.table import Cell, Column, Row, table
@@ -64,7 +65,13 @@ def _view(project: str, runs: Sequence[RunRow], key: str) -> None:
     if len(items) > 1:
         ranks = {f"rank {entry.rank}, {entry.index + 1}": entry for entry in items}
         item = ranks[str(st.selectbox("Which", list(ranks), key=f"{key}-table-which", width=160))]
-    _rows(project, item, _read(item), key)
+    try:
+        read = _read(item)
+    except NotArrived as error:
+        st.markdown(in_markdown(error))
+        await_bytes(project, [item.run_id], [item.sha256] if item.state == "pending" else [], key=f"{key}-table")
+        return
+    _rows(project, item, read, key)
 
 
 def _name(known: Sequence[str]) -> str:
@@ -173,13 +180,18 @@ def _rows(project: str, item: MediaItem, found: LoggedTable, key: str) -> None:
             f'<div class="rs-line"><b>{formats.count(total)}</b>{of} rows{left_out}</div>',
             width="content",
         )
-        page = min(st.pagination(pages, key=f"{key}-table-page") if pages > 1 else 1, pages)
+        page = min(st.pagination(pages, key="table-page", bind="query-params") if pages > 1 else 1, pages)
+    if not found.rows:
+        st.markdown(f"The table is empty: {formats.plural(len(found.columns), 'column')}, no rows.")
+        return
     if not total:
         st.markdown("No row matches; loosen or clear search and filter.")
         return
     first = (page - 1) * _PAGE
     on_page = shown.rows[first : first + _PAGE]
     missing = _missing(project, [item.run_id], on_page)
+    pending = (sha256 for sha256, why in missing.items() if why == WHY_MISSING["pending"])
+    await_bytes(project, [item.run_id], pending, key=f"{key}-table")
     table(
         [
             Column(

@@ -120,7 +120,9 @@ def _texts(name: str, found: Sequence[TextValue], labels: dict[str, str], step: 
 def _body(text: TextValue) -> None:
     shown = text.text[:_SHOWN]
     with st.container(border=True):
-        if text.mime == "text/markdown":
+        if not shown.strip():
+            st.caption("An empty text." if not shown else "Only white space.")
+        elif text.mime == "text/markdown":
             st.markdown(user_markdown(shown))
         else:
             st.html(f'<div class="rs-text">{in_html(shown)}</div>')
