@@ -17,6 +17,8 @@ StorageError
 
 from __future__ import annotations
 
+import re
+
 
 class StorageError(Exception):
     """Base of everything this package raises on purpose."""
@@ -30,6 +32,8 @@ class Unreachable(StorageError):
     retriable = True
 
     def __init__(self, *, url: str, reason: str) -> None:
+        # Drivers quote the whole address, with all settings of the question.
+        reason = re.sub(r"(with url: [^\s?]*)\?\S*", r"\1", reason)
         super().__init__(
             f"ClickHouse at {url} does not answer: {reason}. "
             "Start it, or set RUNSTREAM_CLICKHOUSE=http://user:password@host:port/database."

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from runstream.objects import open_store
 from runstream_ui import context
@@ -31,9 +32,9 @@ EMPTY = {
 @pytest.fixture(scope="module")
 def digits(module_database: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str, list[str]]:
     """(database, object store, run ids): the first two runs have values, the third is called what is hostile and has
-    names of the same kind, the fourth has nothing."""
+    names of the same kind, the fourth has nothing, the fifth a picture and an empty text."""
     objects = tmp_path_factory.mktemp("values").as_uri()
-    run_ids = fill(module_database, runs=4, steps=60, running=0, names=["one", "two", HOSTILE]).run_ids
+    run_ids = fill(module_database, runs=5, steps=60, running=0, names=["one", "two", HOSTILE]).run_ids
     store = open_store(objects)
     fill_values(module_database, store, run_ids[:2], steps=60)
     values = Values(module_database, store, steps=60)
@@ -44,6 +45,8 @@ def digits(module_database: str, tmp_path_factory: pytest.TempPathFactory) -> tu
     values.table(run_ids[2], HOSTILE, 1, [(HOSTILE, "string")], [[HOSTILE]])
     values.console(run_ids[2], [HOSTILE, "\x1b]0;title\x07\x00" + HOSTILE])
     values.samples(run_ids[2], HOSTILE, "cpu.percent", [1.0, float("nan"), float("inf"), 2.0], device=HOSTILE)
+    values.media(run_ids[4], "picture", 1, b"1", kind="image", mime="image/png")
+    values.texts(run_ids[4], "note", {1: ""})
     values.close()
     return module_database, objects, run_ids
 
@@ -195,3 +198,22 @@ def test_a_blob_that_is_not_there_yet_breaks_nothing(
     for tab in ("Media", "Tables"):
         app = over.open("run", project="digits", run=digits[2][0], tab=tab)
         assert not app.exception
+
+
+def test_a_run_without_points_leads_to_what_else_it_logged(opened: tuple[Pages, list[str]]) -> None:
+    _, run_ids = opened
+
+    def part(run_id: str) -> None:
+        from runstream_ui.widgets.empty import no_points
+
+        no_points("digits", (run_id,))
+
+    app = AppTest.from_function(part, args=(run_ids[4],), default_timeout=60).run()
+    assert not app.exception
+    assert "No points yet" in texts(app)
+    assert [button.label for button in app.button] == ["Media · 1 name", "Text · 1 name"]
+
+
+def test_an_empty_text_says_so(opened: tuple[Pages, list[str]]) -> None:
+    pages, run_ids = opened
+    assert "An empty text." in texts(pages.open("run", run=run_ids[4], tab="Text"))
