@@ -140,7 +140,7 @@ class EmbeddedIngest:
             self.health.turned()
             if self._queue:
                 records, self._queue = list(self._queue), deque()
-                # Topic by topic, as from Kafka: in the order of arrival, many short runs change the topic at each record.
+                # Topic by topic, as from Kafka: as they arrive, many short runs change the topic at each record.
                 records.sort(key=lambda record: record.topic)
                 for _, group in itertools.groupby(records, key=lambda record: record.topic):
                     for chunk in chunks_of(list(group)):
