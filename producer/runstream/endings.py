@@ -112,6 +112,12 @@ def watch_worker() -> None:
         util.Finalize(None, end_all, exitpriority=-100)
 
 
+def is_worker() -> bool:
+    """Whether multiprocessing made this process: then its parent waits for it or terminates it, and outlives it."""
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and process.parent_process() is not None
+
+
 def raised_by_signal_handler(error: BaseException) -> bool:
     """Whether `error` comes out of a signal handler of the user, and merely hit while our code ran.
 

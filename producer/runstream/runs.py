@@ -25,7 +25,7 @@ from runstream.recorder import MAX_STEP, MIN_STEP, no_writer
 from runstream.resume import note_attempt
 from runstream.settings import Settings
 from runstream.spool_room import NoRoom, OnFull
-from runstream.spool_tracking import track
+from runstream.spool_tracking import mark_worker, track
 from runstream.spool_writer import SpoolWriter
 from runstream.starts import Identity
 
@@ -56,6 +56,7 @@ class Run(CapturedRun):
         self._earlier: list[Part] = []
         """What was closed by rewinds."""
         self._preempting = False
+        self._forked = False
         self._companion: beside.Companion | None = None
         self._said = Once()
         super().__init__(
@@ -285,6 +286,8 @@ class Run(CapturedRun):
             look_after=(lambda: ensure_agent(settings, os.environ)) if agent_wanted(settings) else None,
         )
         writer.append_event(identity.started(self._captured, created_us=self._started_us, actor=self._actor))
+        if self._forked and endings.is_worker():
+            mark_worker(writer.directory)
         if settings.keep == "clickhouse":
             track(writer.directory)
         if self._rewind_to is not None:
@@ -300,6 +303,7 @@ class Run(CapturedRun):
     def forked(self) -> None:
         """See Recorder.forked; a rewind is the parent's business."""
         super().forked()
+        self._forked = True
         if self._companion is not None:
             self._companion.forked()
             self._companion = None

@@ -1,4 +1,4 @@
-"""What a writer's directory says of itself by a file: keep it until it is queryable; it belongs to an editor."""
+"""What a writer's directory says of itself by a file: keep it until it is queryable; an editor's; a worker's."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 NAME = "until-queryable"
 EDITOR = "editor"
+WORKER = "worker"
 
 
 def track(directory: Path) -> None:
@@ -27,3 +28,13 @@ def mark_editor(directory: Path) -> None:
 
 def is_editor(directory: Path) -> bool:
     return (directory / EDITOR).exists()
+
+
+def mark_worker(directory: Path) -> None:
+    """Say that this writer is a forked worker, whose death does not decide how its run ends. Never raises."""
+    with contextlib.suppress(OSError):
+        (directory / WORKER).touch()
+
+
+def is_worker(directory: Path) -> bool:
+    return (directory / WORKER).exists()

@@ -153,6 +153,48 @@ def test_workers_that_their_pool_terminates_keep_what_they_logged(python: Python
     assert all(part.damaged == [] for part in parts)
 
 
+@pytest.mark.parametrize(("last", "state"), [("run.finish()", "finished"), ("os.kill(os.getpid(), 9)", "killed")])
+async def test_the_death_of_a_forked_worker_leaves_the_end_to_the_main_process(
+    python: Python, data_dir: Path, last: str, state: str
+) -> None:
+    python(
+        f"""
+        import multiprocessing
+        context = multiprocessing.get_context("fork")
+        logged = context.Event()
+        def load(number):
+            runstream.log({{"batch": number}})
+            logged.set()
+            time.sleep(600)
+        run = runstream.init()
+        worker = context.Process(target=load, args=(0,), daemon=True)
+        worker.start()
+        logged.wait()
+        worker.terminate()
+        worker.join()
+        {last}
+        """
+    )
+    transport = await shipped(data_dir)
+    ends = {event["state"] for kind, event in transport.control() if kind == "RunFinished"}
+    assert ends == {"finished", state}
+
+
+def test_a_process_that_forks_itself_away_is_no_worker(python: Python, data_dir: Path) -> None:
+    python(
+        """
+        run = runstream.init()
+        if os.fork() == 0:
+            run.log({"a": 1})
+            os.kill(os.getpid(), 9)
+        os.wait()
+        run.finish()
+        """
+    )
+    assert len(list((data_dir / "spool").glob("*/*/lock"))) == 2
+    assert not list((data_dir / "spool").glob("*/*/worker"))
+
+
 def test_a_storm_of_interrupts_costs_no_row_whose_log_returned(python: Python, all_held: Any) -> None:
     done = python(
         """

@@ -25,7 +25,7 @@ from runstream.messages import Place
 from runstream.spool import Position, delete_acknowledged, delete_spool
 from runstream.spool_cursor import Cursor
 from runstream.spool_reader import EventRecord, MixedRows, RowBlock, SpoolReader
-from runstream.spool_tracking import is_editor, is_tracked
+from runstream.spool_tracking import is_editor, is_tracked, is_worker
 from runstream.staging import with_digest
 from runstream.transport import Sent
 
@@ -386,10 +386,17 @@ class Tail:
             log.info("writer=%s pid=%d is gone without finish()", self.directory, self._header.pid)
             # What was left long ago and is sent only now ended then.
             time_us = self._alive_us + 1 if self._alive_us else time.time_ns() // 1000
+            if is_worker(self.directory):
+                # Pools terminate their workers: what became of the run, the main process says.
+                state, exit_code = "finished", 0
+                reason = f"worker {self._header.pid} was ended; its run goes on without it"
+            else:
+                state, exit_code = "preempted" if self._preempted else "killed", -1
+                reason = f"process {self._header.pid} is gone without finish()"
             self._given_end = {
-                "state": "preempted" if self._preempted else "killed",
-                "exit_code": -1,
-                "reason": f"process {self._header.pid} is gone without finish()",
+                "state": state,
+                "exit_code": exit_code,
+                "reason": reason,
                 "metric_seq": place.row_seq,
                 "time_us": time_us,
             }
