@@ -183,6 +183,8 @@ def _may_have_shape(low: str, template: bytes) -> bool:
         or "&" in low
         or ":aa" in low
         or "//0" in low
+        or "0q~" in low
+        or ".atlasv0." in low
         or not _BEGINNINGS.isdisjoint(map(_BEGINNING, template.translate(_WORDS).split()))
     )
 

@@ -52,7 +52,7 @@ def secrecy(name: str) -> int:
     found = (
         (last == "key" and before in _KEYS)
         or (last == "pass" and before in _PASSES)
-        or (last == "pat" and before in ("github", "gitlab", "azure", "devops"))
+        or (last == "pat" and not {"github", "gitlab", "azure", "devops"}.isdisjoint(words))
         or (last == "auth" and before in ("redis", "npm", "basic", "http", "proxy"))
     )
     return SURE if found else NO

@@ -39,7 +39,7 @@ SHAPES = (
     Shape(
         ("://",),
         Pattern(
-            r"(?<![A-Za-z0-9+.-])((?!(?:git\+|svn\+|bzr\+|hg\+)?(?:ssh|sftp|rsync)://[\w.-]{1,64}@)[A-Za-z][A-Za-z0-9+.-]{0,30}"
+            r"(?<![A-Za-z0-9])((?!(?:git\+|svn\+|bzr\+|hg\+)?(?:ssh|sftp|rsync)://[\w.-]{1,64}@)[A-Za-z][A-Za-z0-9+.-]{0,30}"
             r"://)[^/\s\"'<>\\]{1,1000}@(?=[\w.\[%$*{-])"
         ),
         rf"\1{MASK}@",
@@ -94,7 +94,7 @@ SHAPES = (
             *("glpat", "glptt", "gldt-", "gldt_", "glrt-", "glrt_", "glsoat", "glft-", "glft_", "glcbt", "glimt"),
             *("glagent", "gloas", "glsa-", "glsa_", "glc-", "glc_"),
         ),
-        _prefixed(r"gl(?:pat|ptt|dt|rt|soat|ft|cbt|imt|agent|oas|sa|c)[-_][\w-]{17,}"),
+        _prefixed(r"gl(?:pat|ptt|dt|rt|soat|ft|cbt|imt|agent|oas|sa)[-_][\w-]{17,}", r"glc[-_][\w+/=-]{17,}"),
         MASK,
     ),
     Shape(
@@ -177,7 +177,31 @@ SHAPES = (
         MASK,
     ),
     Shape(("age-secret",), _prefixed(r"AGE-SECRET-KEY-1[0-9A-Z]{30,}"), MASK),
-    Shape((":aa",), _prefixed(r"[0-9]{8,10}:AA[\w-]{33}(?![\w-])"), MASK),
+    Shape((":aa",), Pattern(r"(?<![A-Za-z0-9])(bot)?[0-9]{8,10}:AA[\w-]{33}(?![\w-])"), rf"\1{MASK}"),
+    Shape(
+        (
+            *("csk-", "pcsk_", "lsv2_", "pmak-", "nrak-", "cfpat-", "rubygems_", "pscale_", "fo1_", "fm2_"),
+            *("rpa_", "secret_", "key-"),
+        ),
+        _prefixed(
+            r"csk-[a-z0-9]{40,}",
+            r"pcsk_[A-Za-z0-9_]{40,}",
+            r"lsv2_(?:pt|sk)_[0-9a-f]{32}_[0-9a-f]{10}",
+            r"PMAK-[0-9a-f]{24}-[0-9a-f]{34}",
+            r"NRAK-[0-9A-Z]{27}",
+            r"CFPAT-[\w-]{40,}",
+            r"rubygems_[0-9a-f]{48}",
+            r"pscale_(?:pw|tkn|oauth)_[\w.=-]{32,}",
+            r"fo1_[\w-]{40,}",
+            r"fm2_[\w=+/-]{40,}",
+            r"rpa_[0-9A-Z]{40,}",
+            r"secret_[A-Za-z0-9]{43}(?![A-Za-z0-9_])",
+            r"key-[0-9a-f]{32}(?![A-Za-z0-9])",
+        ),
+        MASK,
+    ),
+    Shape((".atlasv1.",), _prefixed(r"[A-Za-z0-9]{14}\.atlasv1\.[\w=-]{60,}"), MASK),
+    Shape(("q~",), _prefixed(r"[\w.~-]{3}[0-9]Q~[\w.~-]{31,34}(?![\w~-])"), MASK),
     Shape(("eyj",), _prefixed(r"eyJ[\w-]{8,8000}\.[\w-]{8,8000}(?:\.[\w-]*+){0,3}"), MASK),
 )
 PEM_BEGIN = Pattern(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")

@@ -114,3 +114,18 @@ def test_an_empty_secret_shows_that_it_is_empty() -> None:
 )
 def test_a_long_text_is_masked_in_time_to_its_length(text: str) -> None:
     assert mask_text(text) == text
+
+
+@pytest.mark.parametrize("before", ["", "+", "-", " ", "- ", ".", "x="])
+def test_credentials_in_an_address_are_masked_whatever_stands_before_it(before: str) -> None:
+    assert mask_text(f"{before}postgresql://svc:xK3dP0q@db:5432/main") == f"{before}postgresql://***@db:5432/main"
+    assert mask_text(f"{before}git+ssh://git@host/a.git") == f"{before}git+ssh://git@host/a.git"
+
+
+def test_a_telegram_token_is_masked_in_the_address_of_its_interface() -> None:
+    token = "123456789:AA" + "b7X" * 11
+    assert mask_text(f"https://api.telegram.org/bot{token}/getMe") == "https://api.telegram.org/bot***/getMe"
+
+
+def test_the_variable_of_azure_devops_is_a_secret() -> None:
+    assert is_secret_name("AZURE_DEVOPS_EXT_PAT")

@@ -52,6 +52,16 @@ SHAPED = st.one_of(
     of(BASE62, 52).map("gsk_{}".format),
     of(BASE62 + "-_", 60).map("nvapi-{}".format),
     of(BASE62, 40).map("wandb_v1_{}".format),
+    of(string.ascii_lowercase + string.digits, 48).map("csk-{}".format),
+    of(BASE62, 60).map("pcsk_{}".format),
+    of(HEX, 32, 32).map("lsv2_pt_{}_0123456789".format),
+    of(HEX, 34, 34).map("PMAK-0123456789abcdef01234567-{}".format),
+    of(string.ascii_uppercase + string.digits, 27, 27).map("NRAK-{}".format),
+    of(HEX, 48, 48).map("rubygems_{}".format),
+    of(BASE62, 43, 43).map("secret_{}".format),
+    of(HEX, 32, 32).map("key-{}".format),
+    of(BASE62, 34, 34).map("abc8Q~{}".format),
+    of(BASE62, 65).map("abcdefGHIJ1234.atlasv1.{}".format),
     st.tuples(of(BASE62 + "-_", 20), of(BASE62 + "-_", 20), of(BASE62 + "-_", 40)).map(
         lambda p: f"eyJ{p[0]}.eyJ{p[1]}.{p[2]}"
     ),
