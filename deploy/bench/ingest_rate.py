@@ -148,7 +148,7 @@ def check(client: Client, sent: Sent) -> None:
     found = client.query("SELECT count(), groupBitXor(reinterpretAsUInt64(value)) FROM points").result_rows[0]
     counted = client.query("SELECT sum(n) FROM (SELECT max(n) AS n FROM metric_summary GROUP BY run_id, metric)")
     spanned = client.query(
-        "SELECT sum(s1 - s0 + 1) FROM (SELECT min(s0) AS s0, max(s1) AS s1 FROM curve WHERE lvl = 14 "
+        "SELECT sum(s1 - s0 + 1) FROM (SELECT min(s0) AS s0, max(s1) AS s1 FROM curve WHERE lvl = 12 "
         "GROUP BY run_id, metric, bucket)"
     )
     facts = (*found, counted.result_rows[0][0], spanned.result_rows[0][0])

@@ -136,9 +136,9 @@ def curves(client: Client) -> list[tuple[str, str, str]]:
 
     def bare() -> object:
         return client.query(
-            "SELECT intDiv(bucket, 10) AS stretch, min(c.min), max(c.max) FROM curve AS c "
+            "SELECT intDiv(s0, 10000) AS stretch, min(c.min), max(c.max) FROM curve AS c "
             "WHERE project = {project:String} AND run_id = {run:UUID} AND metric = 'long' AND rank = 0 "
-            "AND lvl = 10 GROUP BY stretch ORDER BY stretch",
+            "AND lvl = 12 GROUP BY stretch ORDER BY stretch",
             parameters={"project": PROJECT, "run": run_id},
         )
 

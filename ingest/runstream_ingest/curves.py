@@ -1,4 +1,4 @@
-"""The rows of `curve`: least and greatest value of each 2^10 and 2^14 steps.
+"""The rows of `curve`: least and greatest value of each 2^10 and 2^12 steps.
 
 They are what the table's materialised views would compute (a test compares them), at a tenth of the cost: here the rows
 stand in the order of their steps, there they are found by hashing. `INCLUDED` in the `log_comment` of an insert tells
@@ -17,7 +17,7 @@ from runstream_ingest.stacks import Keys, Stack
 from runstream_ingest.tables import block_of_columns
 from runstream_ingest.varints import Longs
 
-LEVELS = (10, 14)
+LEVELS = (10, 12)
 INCLUDED = "runstream: curve included"
 _Doubles = NDArray[np.float64]
 

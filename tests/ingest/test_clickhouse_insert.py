@@ -119,7 +119,7 @@ async def test_the_curves_hold_every_point_once(client: Client, inserter: ClickH
         (10, 0, 0, 1023, 1023.0),
         (10, 1, 1024, 2047, 2047.0),
         (10, 2, 2048, 2999, 2999.0),
-        (14, 0, 0, 2999, 2999.0),
+        (12, 0, 0, 2999, 2999.0),
     ]
 
 

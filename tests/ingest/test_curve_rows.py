@@ -48,7 +48,7 @@ def test_a_row_holds_the_extremes_of_a_bucket() -> None:
     assert as_rows(blocks_of([points]).curve) == [
         ("demo", *at, 10, 0, 1.0, 3.0, NOW_US, NOW_US + 1000, 1022, 1023),
         ("demo", *at, 10, 1, 2.0, 2.0, NOW_US + 2000, NOW_US + 2000, 1024, 1024),
-        ("demo", *at, 14, 0, 1.0, 3.0, NOW_US, NOW_US + 2000, 1022, 1024),
+        ("demo", *at, 12, 0, 1.0, 3.0, NOW_US, NOW_US + 2000, 1022, 1024),
     ]
 
 
@@ -65,7 +65,7 @@ def test_rows_are_those_of_a_plain_loop(rows: list[tuple[int, float, float]], cu
     expected: defaultdict[tuple[str, int, int], list[tuple[float, int, int]]] = defaultdict(list)
     for i, (at, *pair) in enumerate(rows):
         for metric, value in zip("ba", pair, strict=True):
-            for level in (10, 14):
+            for level in (10, 12):
                 expected[metric, level, at >> level].append((value, NOW_US + 1000 * i, at))
     found = as_rows(blocks_of(read(*messages)).curve)
     assert len(found) == len(expected)

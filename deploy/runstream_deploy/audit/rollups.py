@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 RUNS_AT_ONCE = 50
-LEVELS = (10, 14)
+LEVELS = (10, 12)
 
 
 def runs_of(client: Client, scope: Scope) -> Sequence[Sequence[str]]:

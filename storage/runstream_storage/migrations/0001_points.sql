@@ -7,7 +7,7 @@
 --     close together (index_granularity) because a page of runs reads a few rows out of every metric.
 --   run_summary: the same rows in the order of a run's page: all metrics of a few runs lie together. A page of 100 runs
 --     with 50 metrics reads a hundred small ranges, not the whole of metric_summary.
---   curve: minimum and maximum of each 2^10 and 2^14 steps, in the order of a chart.
+--   curve: minimum and maximum of each 2^10 and 2^12 steps, in the order of a chart.
 -- Partitions are months of the UUIDv7 inside run_id: a function of the row's identity, so that no two versions of a row
 -- ever lie in different partitions. Every merge is idempotent: replaying events changes no answer.
 -- points is partitioned by the attempt, too, so that merges never remove what an earlier attempt logged. One step may
@@ -124,8 +124,8 @@ FROM points
 WHERE NOT startsWith(getSetting('log_comment'), 'runstream: curve included')
 GROUP BY project, run_id, metric, rank, bucket;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS curve_14 TO curve AS
-SELECT project, run_id, metric, rank, toUInt8(14) AS lvl, bitShiftRight(step, 14) AS bucket,
+CREATE MATERIALIZED VIEW IF NOT EXISTS curve_12 TO curve AS
+SELECT project, run_id, metric, rank, toUInt8(12) AS lvl, bitShiftRight(step, 12) AS bucket,
        min(if(isFinite(value), value, nan)) AS min, max(if(isFinite(value), value, nan)) AS max,
        min(ts_us) AS t0, max(ts_us) AS t1, min(step) AS s0, max(step) AS s1
 FROM points

@@ -1,7 +1,7 @@
 """Curves: envelopes of as many stretches as a chart has pixels, for all its metrics and runs in one query.
 
 A stretch keeps the smallest and the largest value, so that no spike is ever lost. Few points are read as they are; many
-from the tiers that ingest keeps (2^10 and 2^14 steps a bucket), but for steps whose values were hidden or replaced: see
+from the tiers that ingest keeps (2^10 and 2^12 steps a bucket), but for steps whose values were hidden or replaced: see
 `visible`. An ordinary run pays nothing for those.
 """
 
@@ -25,7 +25,7 @@ Axis = Literal["step", "time", "relative"]
 
 MAX_RAW_POINTS = 200_000  # of one curve: below, points are read as they are
 MAX_RAW_TOTAL = 10_000_000  # of all curves of one call
-TIERS = (14, 10)
+TIERS = (12, 10)
 SKIP = "AND (run_id, metric) NOT IN arrayZip({skip_runs:Array(UUID)}, {skip_metrics:Array(String)})"
 NEWEST = {
     False: {"ts_us": "p.ts_us", "value": "p.value", "odd": "k.odd", "newest": ""},
@@ -62,8 +62,12 @@ OF_ONE = {
     "first": "{first:Int64}",
     "width": "{width:Int64}",
     "of_level": "lvl = {level:UInt8}",
+    **dict.fromkeys(("of_raw", "of_tiers", "of_odd"), "= {metric:String}"),
 }
 OF_MANY = {
+    "of_raw": "IN {raw:Array(String)}",
+    "of_tiers": "IN {tiers:Array(String)}",
+    "of_odd": "IN {odd:Array(String)}",
     "of_level": "lvl = $level AND lvl IN {levels:Array(UInt8)}",
     "level": "transform(metric, {metrics:Array(String)}, {levels:Array(UInt8)}, toUInt8(0))",
     "first": "transform(metric, {metrics:Array(String)}, {firsts:Array(Int64)}, toInt64(0))",
@@ -144,7 +148,10 @@ def question(x: Axis, parameters: dict[str, object], wanted: visible.Visible) ->
     """curves.sql with the branches that are needed, or a single one as it is; and the parameters."""
     of_axis = AXES[x] | (OF_MANY if len(parameters["metrics"]) > 1 else OF_ONE)  # type: ignore[arg-type]
     if len(parameters["metrics"]) == 1:  # type: ignore[arg-type]
-        parameters |= {one: parameters[f"{one}s"][0] for one in ("level", "first", "width")}  # type: ignore[index]
+        parameters |= {one: parameters[f"{one}s"][0] for one in ("metric", "level", "first", "width")}  # type: ignore[index]
+    parameters["run_id"] = parameters["run_ids"][0]  # type: ignore[index]
+    one_run = len(parameters["run_ids"]) == 1  # type: ignore[arg-type]
+    of_axis["of_runs"] = "= {run_id:UUID}" if one_run else "IN {run_ids:Array(UUID)}"
     of_axis["of_rank"] = "AND rank = {rank:Int64}" if "rank" in parameters else ""
     everything = (parameters["from"], parameters["to"]) == (-INT64_MAX, INT64_MAX)
     of_axis["in_window"] = "" if everything else IN_WINDOW
@@ -164,14 +171,14 @@ def question(x: Axis, parameters: dict[str, object], wanted: visible.Visible) ->
     if wanted.parts:
         parts.append(statement("curve_parts"))
         parameters |= wanted.parts
-    form = BRANCHES
+    form, order = BRANCHES, "metric_place, run_place, x0"
     if len(parts) == 1:
-        one = len(parameters["metrics"]) == len(parameters["run_ids"]) == 1  # type: ignore[arg-type]
-        form = ONE_CURVE if one else ONE_BRANCH
+        one = one_run and len(parameters["metrics"]) == 1  # type: ignore[arg-type]
+        form, order = (ONE_CURVE, "x0") if one else (ONE_BRANCH, order)
     for _ in range(2):  # what stands for a condition may name the axis
         parts = [Template(part).safe_substitute(of_axis, skip=skip, **form) for part in parts]
     if len(parts) == 1:
-        return f"{parts[0]}ORDER BY metric_place, run_place, x0", parameters
+        return f"{parts[0]}ORDER BY {order}", parameters
     return Template(statement("curves")).substitute(branches="UNION ALL\n".join(parts)), parameters
 
 

@@ -5,7 +5,7 @@ SELECT $keys,
        min($x) AS x0, max($x) AS x1, nan AS low, nan AS high,
        countIf(isNaN(value)) AS nans, countIf(value = inf) AS positive, countIf(value = -inf) AS negative
 FROM points FINAL
-WHERE project = {project:String} AND run_id IN {run_ids:Array(UUID)} AND metric IN {odd:Array(String)}
+WHERE project = {project:String} AND run_id $of_runs AND metric $of_odd
   AND NOT isFinite(value)
   $in_window $of_rank $skip
 GROUP BY $grouped

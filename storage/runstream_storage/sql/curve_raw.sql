@@ -6,6 +6,6 @@ SELECT $keys,
        min(if(isFinite(value), value, nan)) AS low, max(if(isFinite(value), value, nan)) AS high,
        countIf(isNaN(value)) AS nans, countIf(value = inf) AS positive, countIf(value = -inf) AS negative
 FROM points FINAL
-WHERE project = {project:String} AND run_id IN {run_ids:Array(UUID)} AND metric IN {raw:Array(String)}
+WHERE project = {project:String} AND run_id $of_runs AND metric $of_raw
   $in_window $of_rank $skip
 GROUP BY $grouped

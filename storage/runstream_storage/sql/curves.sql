@@ -8,7 +8,7 @@
 -- A single branch is asked by itself, with these columns and in this order: $$keys and $$grouped say so to it.
 -- $$level, $$first and $$width are the tier of a metric, where its grid begins and how many units of x a stretch has: of each of
 -- `metrics` levels Array(UInt8) and firsts, widths Array(Int64), and for a single one level, first, width, which takes less
--- planning. $$in_window, $$of_buckets: only these steps or buckets, empty for all; $$of_level, $$of_rank: AND rank = rank. from, to
+-- planning. $$of_runs, $$of_raw, $$of_tiers, $$of_odd: which runs and metrics; run_id UUID and metric String for a single one. $$in_window, $$of_buckets: only these steps or buckets, empty for all; $$of_level, $$of_rank: AND rank = rank. from, to
 -- Int64: window of x, inclusive. from_step, to_step Int64: the same or wider, in steps. rank Int64: only this rank. starts Array(Int64): for x=relative, when each run began (us since 1970).
 -- $$x, $$x0, $$x1 stand for the x of a point and for the first and last x of a tier's bucket.
 SELECT toUInt32(indexOf({run_ids:Array(UUID)}, run_id)) AS run_place,

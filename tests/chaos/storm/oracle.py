@@ -82,7 +82,7 @@ FULL JOIN
     SELECT run_id, metric, rank, lvl, bitShiftRight(step, lvl) AS bucket,
            toString((min(if(isFinite(value), value, nan)), max(if(isFinite(value), value, nan)),
                      min(ts_us), max(ts_us), min(step), max(step))) AS computed
-    FROM points ARRAY JOIN [toUInt8(10), toUInt8(14)] AS lvl WHERE project = {project:String}
+    FROM points ARRAY JOIN [toUInt8(10), toUInt8(12)] AS lvl WHERE project = {project:String}
     GROUP BY run_id, metric, rank, lvl, bucket
 ) AS b USING (run_id, metric, rank, lvl, bucket)
 WHERE a.stored != b.computed
