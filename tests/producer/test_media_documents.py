@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import struct
 import sys
 from pathlib import Path
@@ -195,6 +196,55 @@ def test_a_file_of_an_object_stays_as_it_is(tmp_path: Path, name: str, data: byt
     blob, _ = blob_of(Object3D(tmp_path / name))
     assert (blob.content, blob.mime) == (data, mime)
     assert blob_of(Object3D(data, file_type=name[-4:].strip(".")))[0].mime == mime
+
+
+SQUARE = [[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [0.0, 1.0, 0.0]]
+TRIANGLES = [[0, 1, 2], [0, 2, 3]]
+
+
+def test_points_with_faces_are_a_surface_by_numpy_and_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    by_numpy, _ = blob_of(Object3D(np.array(SQUARE), faces=np.array(TRIANGLES)))
+    monkeypatch.delitem(sys.modules, "numpy")
+    by_hand, _ = blob_of(Object3D(SQUARE, faces=TRIANGLES))
+    monkeypatch.undo()
+    assert by_hand.content == by_numpy.content
+    header, _, body = bytes(by_numpy.content).partition(b"end_header\n")
+    assert header.endswith(b"element face 2\nproperty list uchar int vertex_indices\n")
+    assert body[4 * 12 :] == struct.pack("<B3iB3i", 3, 0, 1, 2, 3, 0, 2, 3)
+    assert (by_numpy.metadata["points"], by_numpy.metadata["faces"]) == (4, 2)
+
+
+def test_a_mesh_of_another_library_is_kept_as_a_surface() -> None:
+    class Mesh:
+        vertices, triangles = np.array(SQUARE), np.array(TRIANGLES, np.uint32)
+
+    class Trimesh:
+        __module__ = "trimesh.base"
+
+        def export(self, file_type: str) -> bytes:
+            return b"glTF" + file_type.encode()
+
+    surface, _ = blob_of(Object3D(Mesh()))
+    exported, _ = blob_of(Object3D(Trimesh()))
+    assert (surface.mime, surface.metadata["faces"]) == ("model/ply", 2)
+    assert (exported.mime, exported.content) == ("model/gltf-binary", b"glTFglb")
+
+
+@pytest.mark.parametrize(
+    ("points", "faces", "said"),
+    [
+        (SQUARE, [[0, 1, 4]], "names the point 4; there are 4"),
+        (SQUARE, [[0, 1, -1]], "names the point -1"),
+        (SQUARE, [[0, 1, 2, 3]], "no triangles"),
+        (SQUARE, [[0.0, 1.0, 2.0]], "no triangles"),
+        ([*SQUARE[:3], [0.0, math.nan, 0.0]], TRIANGLES, "not finite"),
+        (b"solid x", TRIANGLES, "faces= belongs to points"),
+    ],
+)
+def test_faces_that_make_no_surface_are_refused(points: Any, faces: Any, said: str) -> None:
+    for of_faces in (faces, np.array(faces)):
+        with pytest.raises(ValueRefused, match=said):
+            blob_of(Object3D(points, faces=of_faces))
 
 
 @pytest.mark.parametrize(
