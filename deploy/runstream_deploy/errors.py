@@ -5,8 +5,10 @@ DeployError
 ├── NoKafka            a command that reads topics, and no broker is configured
 ├── KafkaUnreachable   the brokers do not answer, or refuse
 ├── TopicMissing       a topic is not there
+├── PartitionMissing   no topic has a partition of this number
 ├── NotWritten         the database does not take rows
 ├── WrongTime          a text that is neither a time nor an age
+│   └── WrongPeriod    a time after the one that it should lie before
 └── WrongOffsets       a text that is no range of offsets
 """
 
@@ -66,6 +68,17 @@ class TopicMissing(DeployError):
         self.topics = tuple(topics)
 
 
+class PartitionMissing(DeployError):
+    """None of `topics` has the partition `partition`."""
+
+    def __init__(self, *, partition: int, topics: Sequence[str], last: int) -> None:
+        super().__init__(
+            f"There is no partition {partition} of {', '.join(topics)}: they go from 0 to {last}. `runstream lag` lists "
+            "them."
+        )
+        self.partition = partition
+
+
 class NotWritten(DeployError):
     """The database did not take rows for as long as a person may be kept waiting; nothing is half done."""
 
@@ -85,9 +98,21 @@ class WrongTime(DeployError):
         self.text = text
 
 
+class WrongPeriod(WrongTime):
+    """`since` lies after `until`."""
+
+    def __init__(self, since: str, until: str) -> None:
+        DeployError.__init__(
+            self,
+            f"--since {since} is later than --until {until}, so nothing lies between them. An age counts back from now: "
+            "the larger one is the earlier.",
+        )
+        self.text = f"{since}..{until}"
+
+
 class WrongOffsets(DeployError):
     """`text` is no range of offsets."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(f"{text!r} is no range of offsets; write A..B with two whole numbers, such as 100..200.")
+        super().__init__(f"{text!r} is no range of offsets; write A..B with two whole numbers, A not above B, such as 100..200.")
         self.text = text

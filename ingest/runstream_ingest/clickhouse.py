@@ -20,7 +20,7 @@ from runstream_ingest.insert import ONCE, insert_settings
 from runstream_ingest.metrics import Metrics
 from runstream_ingest.native import Block, Buffer
 from runstream_storage.connection import AS_OFTEN_AS_SENT, LOOPBACK, ClickHouseSettings, connect
-from runstream_storage.errors import StorageError
+from runstream_storage.errors import StorageError, sentence_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -226,7 +226,7 @@ def sorted_error(table: str, error: Exception) -> InsertError:
     code = getattr(error, "code", None) or 0
     # The driver's text of a connection error is mostly its URL with all settings; the cause says it in a line.
     cause = getattr(error.__cause__, "reason", None) or error.__cause__ if not code else None
-    text = (str(cause or error).strip().splitlines() or [type(error).__name__])[0][:500]
+    text = sentence_of(cause or error)
     if code in REFUSED:
         return InsertRefused(table, code=code, error=text)
     answered = isinstance(error, DatabaseError) and not isinstance(error, OperationalError)

@@ -33,10 +33,14 @@ class MessageUnusable(IngestError):
 
 
 class InsertError(IngestError):
-    """ClickHouse did not take a block for `table`; `code` is its error number, 0 when it did not answer."""
+    """ClickHouse did not take a block for `table`; `code` is its error number, 0 when it did not answer.
+
+    What is no insert is named by an article and a noun, such as `a question`.
+    """
 
     def __init__(self, table: str, *, code: int, error: str) -> None:
-        super().__init__(f"insert into {table} failed with code {code}: {error}. {self.remedy}")
+        what = table if table.startswith("a ") else f"insert into {table}"
+        super().__init__(f"{what} failed with code {code}: {error}. {self.remedy}")
         self.table = table
         self.code = code
         self.error = error
@@ -55,7 +59,10 @@ class InsertMisconfigured(InsertError):
     """The schema, the rights or the settings do not fit; the same block may pass once they do."""
 
     retriable = True
-    remedy = "Run `runstream migrate`, or grant INSERT to the user of RUNSTREAM_CLICKHOUSE; nothing is lost meanwhile."
+    remedy = (
+        "Run `runstream migrate`, grant INSERT to the user of RUNSTREAM_CLICKHOUSE, or correct its password; nothing is "
+        "lost meanwhile."
+    )
 
 
 class InsertRefused(InsertError):

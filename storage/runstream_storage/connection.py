@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, unquote, urlsplit
 
-from runstream_storage.errors import StorageError, Unreachable
+from runstream_storage.errors import StorageError, Unreachable, cause_of
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
+# The driver logs a line without facts before it raises; where nothing is configured that would go to stderr.
+logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
 DEFAULT_DATABASE = "runstream"
 DEFAULT_PORTS = {"http": 8123, "https": 8443}
 # From 26.2 on `deduplicate_insert` overrides `insert_deduplicate`; older servers do not know it.
@@ -104,11 +107,7 @@ def connect(
         )
     except DatabaseError as error:
         if isinstance(error, OperationalError):
-            raise Unreachable(url=parsed.safe_url, reason=_first_line(error)) from error
+            raise Unreachable(url=parsed.safe_url, reason=cause_of(error)) from error
         raise
     except (OSError, OperationalError) as error:
-        raise Unreachable(url=parsed.safe_url, reason=_first_line(error)) from error
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise Unreachable(url=parsed.safe_url, reason=cause_of(error)) from error

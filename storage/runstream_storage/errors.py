@@ -20,6 +20,25 @@ from __future__ import annotations
 import re
 
 
+def sentence_of(error: BaseException) -> str:
+    """What the server said, in one line: without the numbers, version and address that its drivers put around it."""
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    said = re.search(r"DB::Exception: (.*)", first)
+    return re.sub(r"( \(version [^()]*(\([^()]*\))?\))?( \(for url [^)]*\))?$", "", said[1] if said else first)[:500]
+
+
+def cause_of(error: BaseException) -> str:
+    """Why nobody answered, by the operating system where it said so: the text of a driver is mostly its own address."""
+    text = sentence_of(error)
+    met: BaseException | None = error
+    while met is not None:
+        if isinstance(met, OSError) and met.strerror:
+            text = met.strerror
+        inner = getattr(met, "reason", None)
+        met = inner if isinstance(inner, BaseException) else met.__cause__ or met.__context__
+    return text[:200]
+
+
 class StorageError(Exception):
     """Base of everything this package raises on purpose."""
 

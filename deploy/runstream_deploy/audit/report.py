@@ -30,6 +30,11 @@ class Scope:
     run_id: str = ""
     topic: str = ""
 
+    @property
+    def name(self) -> str:
+        """For people: the narrowest of what is meant."""
+        return f"run {self.run_id}" if self.run_id else f"project {self.project!r}" if self.project else "all projects"
+
     def holds(self, project: str, run_id: str) -> bool:
         return (not self.project or project == self.project) and (not self.run_id or run_id == self.run_id)
 
@@ -79,6 +84,11 @@ class Report:
     """Problems by kind, also those above MOST_PROBLEMS."""
     notes: list[str] = dataclasses.field(default_factory=list)
     """What could not be checked, and why."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing of the scope was met: not a message, not a spool."""
+        return not (self.spools or self.messages or self.on_the_way_messages)
 
     @property
     def ok(self) -> bool:

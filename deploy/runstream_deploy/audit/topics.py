@@ -161,6 +161,7 @@ class TopicAudit:
         for message, found in spans:
             stream = stream_of(message)
             for start, end in stretches.missing(list(held.get(stream, [])), found.start, found.end):
+                self._under_way.add_uncovered(stream, start, end)
                 problem = Problem(
                     "not in coverage",
                     f"{end - start:,} of a message that ingest committed",

@@ -1,4 +1,4 @@
-"""Rows that are not in the database yet, and need not be: they wait in a spool or in Kafka."""
+"""Rows that are not in the database, and are no gap: they wait in a spool, or Kafka has them."""
 
 from __future__ import annotations
 
@@ -30,16 +30,24 @@ class UnderWay:
 
     def __init__(self) -> None:
         self._held: dict[Stream, Stretches] = {}
+        self._uncovered: dict[Stream, Stretches] = {}
 
     def add(self, stream: Stream, start: int, end: int) -> None:
         """`start` to `end` - 1 wait."""
         stretches.add(self._held.setdefault(stream, []), start, end)
 
-    def without(self, stream: Stream, start: int, end: int) -> list[tuple[int, int]]:
-        """The pieces of `start` to `end` - 1 that do not wait, each as start and end."""
-        return stretches.missing(self._held.get(stream, []), start, end)
+    def add_uncovered(self, stream: Stream, start: int, end: int) -> None:
+        """`start` to `end` - 1 are of a message that ingest committed, and the database does not know them: a problem
+        of its own, with another remedy than a gap."""
+        stretches.add(self._uncovered.setdefault(stream, []), start, end)
+
+    def without(self, stream: Stream, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """The pieces of `start` to `end` - 1 that neither wait nor are in Kafka, each as start and end."""
+        for piece in stretches.missing(self._held.get(stream, []), start, end):
+            yield from stretches.missing(self._uncovered.get(stream, []), *piece)
 
     def __iter__(self) -> Iterator[tuple[Stream, Stretches]]:
+        """What waits."""
         return iter(self._held.items())
 
 

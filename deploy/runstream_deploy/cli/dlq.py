@@ -15,7 +15,7 @@ import typer
 from runstream_deploy.cli.connection import AsJson, Directory, Url, database_url, settings_of
 from runstream_deploy.cli.exits import FOUND, USAGE, fail, told
 from runstream_deploy.cli.kafka import kafka_options, running, topic_of, topics_of
-from runstream_deploy.cli.times import milliseconds, offset_range
+from runstream_deploy.cli.times import offset_range, period
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -131,11 +131,12 @@ def show(
             fail(f"There is no dead letter {letter!r}. `runstream dlq ls --all` lists them.", FOUND)
     one = found[0]
     parts = dissect(one.value)
+    key = one.key.decode(errors="backslashreplace") if one.key is not None else None
     headers = {name: value.decode(errors="backslashreplace") for name, value in one.headers}
     if as_json:
         document = {
             **facts_of(one),
-            "key": one.key.decode(errors="backslashreplace") if one.key is not None else None,
+            "key": key,
             "headers": headers,
             "value": one.value.hex(),
             "kind": parts.kind,
@@ -147,11 +148,12 @@ def show(
         return
     lines = {
         **facts_of(one),
+        "key": key,
         "headers": json.dumps(headers),
         "kind": f"{parts.kind} v{parts.version}" if parts.kind else "",
     }
     for name, value in lines.items():
-        if value not in ("", None, 0):
+        if value not in ("", None):
             typer.echo(f"{name:>14}  {value}")
     typer.echo("")
     for line in hexdump(one.value, size):
@@ -293,13 +295,14 @@ def selected(
         if one not in topics_of(settings):
             ours = ", ".join(topics_of(settings))
             fail(f"{one!r} is none of our topics: {ours}. Is RUNSTREAM_TOPIC_PREFIX set?", USAGE)
+    since_ms, until_ms = period(since, until)
     return Selection(
         ids=frozenset(ids or ()),
         reasons=frozenset(reason or ()),
         topics=frozenset(topics),
         offsets=offset_range(offsets),
-        since_ms=milliseconds(since),
-        until_ms=milliseconds(until),
+        since_ms=since_ms,
+        until_ms=until_ms,
         handled=handled,
     )
 

@@ -46,7 +46,7 @@ def told() -> Iterator[None]:
         WrongOffsets,
         WrongTime,
     )
-    from runstream_storage.errors import FilterError, QueryError, StorageError, Unreachable
+    from runstream_storage.errors import FilterError, QueryError, StorageError, Unreachable, sentence_of
 
     try:
         yield
@@ -59,7 +59,6 @@ def told() -> Iterator[None]:
     except AgentRunning as error:
         fail(str(error), RUNNING)
     except ClickHouseError as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:500]
-        fail(f"ClickHouse refuses: {first} Check the user, its rights and `runstream doctor`.", UNREACHABLE)
+        fail(f"ClickHouse refuses: {sentence_of(error)}. Check the user, its rights and `runstream doctor`.", UNREACHABLE)
     except (RunstreamError, StorageError, DeployError) as error:
         fail(str(error), FOUND)

@@ -11,7 +11,7 @@ import typer
 from runstream_deploy.cli.connection import AsJson, Directory, Url, database_url, settings_of
 from runstream_deploy.cli.exits import FOUND, USAGE, fail, told
 from runstream_deploy.cli.tables import add_row, new_table
-from runstream_deploy.cli.verify import SHOWN, scope_of
+from runstream_deploy.cli.verify import SHOWN, known, scope_of
 
 
 def rebuild(
@@ -47,6 +47,8 @@ def rebuild(
             fail("Say what to rebuild: a RUN, --project, or --all.", USAGE)
         client = connect(database_url(settings_of(directory, clickhouse), owner=True), query_timeout_s=3600.0)
         scope = scope_of(client, run, project, "")
+        if not known(client, scope):
+            fail(f"The database has nothing of {scope.name}. `runstream runs ls` shows the runs that are there.")
         report, done = Report(), 0
         columns = (TextColumn("Computing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:

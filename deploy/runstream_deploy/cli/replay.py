@@ -12,7 +12,7 @@ import typer
 from runstream_deploy.cli.connection import AsJson, Directory, Url, database_url, settings_of
 from runstream_deploy.cli.exits import FOUND, USAGE, fail, told
 from runstream_deploy.cli.kafka import DEFAULT_GROUP, Group, kafka_options, running, topic_of, topics_of
-from runstream_deploy.cli.times import milliseconds, offset_range
+from runstream_deploy.cli.times import offset_range, period
 
 if TYPE_CHECKING:
     from runstream_deploy.operations.replay import Replayed
@@ -56,7 +56,7 @@ def replay(
     with told():
         settings = settings_of(directory, clickhouse)
         options, topics = kafka_options(settings, "replay"), topics_of(settings)
-        span = offset_range(offsets)
+        span, (since_ms, until_ms) = offset_range(offsets), period(since, until)
         if not (run or since or until or offsets or partition is not None or everything):
             fail("Say what to read again: a RUN, --since, --until, --offsets, --partition, or --all.", USAGE)
         chosen = (topic_of(settings, topic),) if topic else topics
@@ -68,8 +68,8 @@ def replay(
             run_id=run_id_of(url, run) if run else "",
             partition=partition,
             offsets=span,
-            since_ms=milliseconds(since),
-            until_ms=milliseconds(until),
+            since_ms=since_ms,
+            until_ms=until_ms,
         )
         columns = (TextColumn("Reading again"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:

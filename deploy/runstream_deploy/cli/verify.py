@@ -93,6 +93,9 @@ def verify(
                     progress=show,
                 )
             )
+        # A letter that names no project may be of any.
+        if report.is_empty and (report.ok or not scope.run_id) and not known(client, scope):
+            fail(f"There is nothing of {scope.name}, neither in the database nor in Kafka nor in {settings.spool_dir}.")
     if as_json:
         typer.echo(json.dumps(report.as_dict()))
     else:
@@ -117,6 +120,22 @@ def scope_of(client: Client, run: str, project: str, topic: str) -> Scope:
     return Scope(project, run_id, topic)
 
 
+def known(client: Client, scope: Scope) -> bool:
+    """Whether anything of the project or the run that is meant ever arrived in the database."""
+    from runstream_storage import queries
+    from runstream_storage.execution import statement
+
+    if scope.run_id:
+        return queries.find_run(client, scope.run_id, project=scope.project) is not None
+    return not scope.project or [scope.project] in map(list, client.query(statement("audit_projects")).result_rows)
+
+
+def remedy(report: Report, kind: str) -> str:
+    """What to do about the problems of `kind`; with the run, when it is one."""
+    runs = {one.run_id for one in report.problems if one.kind == kind}
+    return REMEDIES[kind].replace("RUN", runs.pop()) if len(runs) == 1 else REMEDIES[kind]
+
+
 def draw(report: Report, *, deep: bool) -> None:
     from rich.console import Console
     from rich.text import Text
@@ -131,7 +150,7 @@ def draw(report: Report, *, deep: bool) -> None:
     if (total := sum(report.counts.values())) > SHOWN:
         console.print(f"… {total - SHOWN:,} more; --json lists up to {len(report.problems):,}")
     for kind in report.counts:
-        console.print(f"→ {kind}: {REMEDIES[kind]}", markup=False)
+        console.print(f"→ {kind}: {remedy(report, kind)}", markup=False)
     lines = [
         f"{report.messages:,} messages ({report.points:,} points) and {report.spools:,} spools of this host compared",
         f"{report.on_the_way_rows:,} rows and {report.on_the_way_messages:,} messages are on their way",

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runstream.errors import RunstreamError
 from runstream_deploy.errors import DeployError
+from runstream_storage.errors import StorageError, sentence_of
 
 if TYPE_CHECKING:
     from runstream.settings import Settings
@@ -39,12 +41,12 @@ def examined(check: Check, settings: Settings) -> list[Finding]:
     found: list[Finding] = []
     try:
         found.extend(check(settings))
-    except DeployError as error:
+    except (DeployError, RunstreamError, StorageError) as error:
         found.append(Finding(False, subject_of(check), str(error), "Do what the message says, then run this again."))
     except Exception as error:  # noqa: BLE001 - whatever is broken here is what the user asked about
-        text = (str(error).strip().splitlines() or [""])[0][:500]
+        text = sentence_of(error) if hasattr(error, "code") else f"{type(error).__name__}: {sentence_of(error)}"
         remedy = _REMEDIES.get(getattr(error, "code", 0), "Mend what the message names, then run this again.")
-        found.append(Finding(False, subject_of(check), f"{type(error).__name__}: {text}", remedy))
+        found.append(Finding(False, subject_of(check), text, remedy))
     return found
 
 

@@ -48,7 +48,9 @@ def dissect(data: bytes) -> Anatomy:
         try:
             fields[part["name"]] = shown(fastavro.schemaless_reader(body, part["type"], None))
         except Exception as error:  # noqa: BLE001 - any damage may be met here; it is what the user asked about
-            problem = f"the field {part['name']!r} at byte {at} cannot be read: {type(error).__name__}: {error}"
+            # A decoder that falls off the end says so in words about itself.
+            why = "the message ends inside it" if isinstance(error, EOFError | IndexError) else str(error)
+            problem = f"the field {part['name']!r} at byte {at} cannot be read: {why}"
             break
     else:
         if rest := len(data) - body.tell():

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from runstream_deploy.errors import PartitionMissing
 from runstream_deploy.kafka_reading import Span, administering, committed, places, places_at, reading, records
 from runstream_deploy.operations.patience import written
 from runstream_ingest import pipeline, stretches
@@ -92,7 +93,7 @@ async def replay(
     """Reads `selection` again, as far as `group` has committed it, and inserts what the database does not cover.
 
     `force`: all of it, also what `coverage` says is there. `rate`: points a second at most, 0 for no limit. May be
-    interrupted and repeated. Raises KafkaUnreachable, TopicMissing and NotWritten.
+    interrupted and repeated. Raises KafkaUnreachable, TopicMissing, PartitionMissing and NotWritten.
     """
     began, done = time.monotonic(), Replayed()
     metrics, health = Metrics(), Health()
@@ -144,6 +145,9 @@ async def spans_of(
     """The offsets that `selection` means; what is not in Kafka, or not ingested yet, is counted and left out."""
     found = await places(consumer, selection.topics)
     if selection.partition is not None:
+        last = max(source.partition for source in found)
+        if selection.partition > last:
+            raise PartitionMissing(partition=selection.partition, topics=selection.topics, last=last)
         found = {source: place for source, place in found.items() if source.partition == selection.partition}
     at = await committed(admin, group, found)
     first, last = selection.offsets or (0, (1 << 63) - 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -22,6 +23,8 @@ from runstream_storage.objects.removal import wait_until_not_removed
 if TYPE_CHECKING:
     from minio import Minio
 
+BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{1,61}[A-Za-z0-9]")
+"""What the client takes for a name; stores may be stricter."""
 CHUNK_BYTES = 1 << 20
 MAX_EXPIRY_S = 7 * 24 * 3600
 MISSING = {"NoSuchKey", "NoSuchBucket", "NoSuchObject", "ResourceNotFound"}
@@ -42,6 +45,10 @@ class S3Store:
         self.bucket = unquote(parts.path.strip("/"))
         if parts.scheme not in {"http", "https"} or not parts.hostname or not self.bucket or "/" in self.bucket:
             raise ObjectError("An S3 URL is http(s)://access:secret@host:port/bucket. Set RUNSTREAM_S3.")
+        if not BUCKET.fullmatch(self.bucket):
+            raise ObjectError(
+                f"{self.bucket!r} is no name of a bucket: 3 to 63 letters, digits, '.', '-'. Correct RUNSTREAM_S3."
+            )
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         address = f"{host}:{parts.port}" if parts.port else host
         self.address = f"{parts.scheme}://{address}/{self.bucket}"
@@ -58,6 +65,11 @@ class S3Store:
         )
 
         self._parts = Parts(self._client, self.bucket)
+
+    def is_there(self) -> bool:
+        """Whether the bucket was made already."""
+        with self._translated(""):
+            return bool(self._client.bucket_exists(bucket_name=self.bucket))
 
     def __repr__(self) -> str:
         return f"S3Store({self.address!r})"
