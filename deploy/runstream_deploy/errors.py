@@ -7,6 +7,7 @@ DeployError
 ├── TopicMissing       a topic is not there
 ├── PartitionMissing   no topic has a partition of this number
 ├── NotWritten         the database does not take rows
+├── ReadOnlyUser       the user of the database may only read, and the command writes
 ├── WrongTime          a text that is neither a time nor an age
 │   └── WrongPeriod    a time after the one that it should lie before
 └── WrongOffsets       a text that is no range of offsets
@@ -73,8 +74,8 @@ class PartitionMissing(DeployError):
 
     def __init__(self, *, partition: int, topics: Sequence[str], last: int) -> None:
         super().__init__(
-            f"There is no partition {partition} of {', '.join(topics)}: they go from 0 to {last}. `runstream lag` lists "
-            "them."
+            f"There is no partition {partition} of {', '.join(topics)}: they go from 0 to {last}. `runstream lag` "
+            "lists them."
         )
         self.partition = partition
 
@@ -85,6 +86,17 @@ class NotWritten(DeployError):
     def __init__(self, *, reason: str) -> None:
         super().__init__(f"The database does not take the rows: {reason} Mend that and repeat the command.")
         self.reason = reason
+
+
+class ReadOnlyUser(DeployError):
+    """`user` may only read; nothing was changed."""
+
+    def __init__(self, *, user: str) -> None:
+        super().__init__(
+            f"ClickHouse refuses: the user {user} may only read, and this command writes. Name one who may write in "
+            "RUNSTREAM_CLICKHOUSE, or look with --dry-run; nothing was changed."
+        )
+        self.user = user
 
 
 class WrongTime(DeployError):
@@ -104,8 +116,8 @@ class WrongPeriod(WrongTime):
     def __init__(self, since: str, until: str) -> None:
         DeployError.__init__(
             self,
-            f"--since {since} is later than --until {until}, so nothing lies between them. An age counts back from now: "
-            "the larger one is the earlier.",
+            f"--since {since} is later than --until {until}, so nothing lies between them. An age counts back from "
+            "now: the larger one is the earlier.",
         )
         self.text = f"{since}..{until}"
 
@@ -114,5 +126,7 @@ class WrongOffsets(DeployError):
     """`text` is no range of offsets."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(f"{text!r} is no range of offsets; write A..B with two whole numbers, A not above B, such as 100..200.")
+        super().__init__(
+            f"{text!r} is no range of offsets; write A..B with two whole numbers, A not above B, such as 100..200."
+        )
         self.text = text

@@ -60,8 +60,8 @@ class InsertMisconfigured(InsertError):
 
     retriable = True
     remedy = (
-        "Run `runstream migrate`, grant INSERT to the user of RUNSTREAM_CLICKHOUSE, or correct its password; nothing is "
-        "lost meanwhile."
+        "Run `runstream migrate`, grant INSERT to the user of RUNSTREAM_CLICKHOUSE, or correct its password; nothing "
+        "is lost meanwhile."
     )
 
 

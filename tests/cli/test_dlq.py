@@ -90,6 +90,8 @@ def test_a_letter_is_shown_as_far_as_it_can_be_read(runstream: Runstream, letter
     text = runstream("dlq", "show", f"{letters}.metrics:1:5").stdout
     assert "6a 75 6e 6b" in text
     assert "junk" in text
+    fields = dict(line.split(maxsplit=1) for line in text.splitlines() if len(line.split()) > 1)
+    assert fields["key"] == RUN
 
 
 def test_a_letter_that_is_not_there_is_said_so(runstream: Runstream, letters: str) -> None:
@@ -141,6 +143,7 @@ def test_a_dropped_letter_is_gone_from_the_list(runstream: Runstream, letters: s
 def test_wrong_offsets_times_reasons_and_topics_are_a_usage_error(runstream: Runstream, letters: str) -> None:
     assert "A..B" in runstream("dlq", "ls", "--offsets", "7", code=2).stderr
     assert "2h" in runstream("dlq", "ls", "--since", "yesterday", code=2).stderr
+    assert "later than" in runstream("dlq", "ls", "--since", "1h", "--until", "2h", code=2).stderr
     assert "unknown_schema" in runstream("dlq", "drop", "--reason", "schema", code=2).stderr
     assert f"{letters}.metrics" in runstream("dlq", "ls", "--topic", "metric", code=2).stderr
 

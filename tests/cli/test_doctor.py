@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from clickhouse_connect.driver.exceptions import DatabaseError
 from confluent_kafka.admin import AdminClient
 from typer.testing import Result
 
 from ingest.ingest_worker import send
 from runstream_deploy.examination.broker_rights import acl_findings, release_of
 from runstream_deploy.examination.brokers import partition_findings, topic_findings
+from runstream_deploy.examination.database import rooms
 from runstream_storage.connection import connect
 
 Runstream = Callable[..., Result]
@@ -49,6 +52,44 @@ def test_a_table_that_remembers_no_insert_is_named(runstream: Runstream, filled:
     assert not found["ok"]
     assert "params (5)" in found["found"]
     assert "MODIFY SETTING" in found["remedy"]
+
+
+def test_a_column_that_somebody_dropped_is_named(runstream: Runstream, filled: str) -> None:
+    with closing(connect(filled)) as client:
+        client.command("ALTER TABLE points DROP COLUMN writer")
+    found = findings(runstream)["schema"]
+    assert "points.writer" in found["found"]
+    assert "ADD COLUMN" in found["remedy"]
+
+
+def test_a_database_that_is_away_is_told_in_one_line(
+    runstream: Runstream, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RUNSTREAM_CLICKHOUSE", "http://u:secret@127.0.0.1:1/x")
+    found = findings(runstream)["ClickHouse"]["found"]
+    assert found.startswith("ClickHouse at http://u@127.0.0.1:1/x does not answer: Connection refused. Start it")
+    assert "secret" not in found
+    assert capfd.readouterr().err == ""
+
+
+def test_a_user_who_sees_only_our_tables_is_told_the_rest_all_the_same() -> None:
+    class Ordinary:
+        def query(self, sql: str) -> None:
+            raise DatabaseError("Code: 497. DB::Exception: ro: Not enough privileges", code=497)
+
+    found = list(rooms(cast("Any", Ordinary())))
+    assert [(one.ok, one.subject) for one in found] == [(True, "ClickHouse disk"), (True, "parts")]
+
+
+def test_a_bucket_that_is_not_there_is_told_and_not_made(
+    runstream: Runstream, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"{s3.url}/nothing-{uuid.uuid4().hex}"
+    monkeypatch.setenv("RUNSTREAM_S3", url)
+    for _ in range(2):
+        found = findings(runstream)["object store"]
+        assert "no such bucket" in found["found"]
+        assert "RUNSTREAM_S3" in found["remedy"]
 
 
 def test_dead_letters_that_wait_are_told_and_handled_ones_are_not(runstream: Runstream, filled: str) -> None:

@@ -22,3 +22,8 @@ def test_rollups_that_their_points_do_not_bear_out_are_listed_and_computed_again
 
 def test_a_rebuild_of_nothing_in_particular_is_refused(stack: Stack) -> None:
     assert "--all" in stack.runstream("rebuild", code=2).stderr
+
+
+def test_a_rebuild_of_a_project_that_is_not_there_is_told(stack: Stack) -> None:
+    for more in ((), ("--dry-run",)):
+        assert "nothing of project 'dmeo'" in stack.runstream("rebuild", "--project", "dmeo", *more, code=1).stderr

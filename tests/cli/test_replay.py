@@ -46,6 +46,13 @@ def test_times_narrow_it_down(stack: Stack) -> None:
     assert stack.json("replay", "--until", "1h", "--dry-run")["messages"] == 0
 
 
+def test_a_choice_that_can_hold_no_message_is_told(stack: Stack) -> None:
+    stack.deliver(*frames(0), announced=10)
+    assert "no partition 99" in stack.runstream("replay", "--partition", "99", code=1).stderr
+    assert "later than" in stack.runstream("replay", "--since", "1h", "--until", "2h", code=2).stderr
+    assert "A not above B" in stack.runstream("replay", "--offsets", "5..3", code=2).stderr
+
+
 def test_a_replay_of_nothing_in_particular_is_refused(stack: Stack) -> None:
     assert "--all" in stack.runstream("replay", code=2).stderr
     assert "A..B" in stack.runstream("replay", "--offsets", "x", code=2).stderr

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runstream_storage.connection import ClickHouseSettings, connect
-from runstream_storage.errors import StorageError, Unreachable
+from runstream_storage.errors import StorageError, Unreachable, sentence_of
 
 texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)
 
@@ -31,6 +31,22 @@ def test_an_ipv6_host_keeps_its_brackets() -> None:
 def test_a_url_of_another_form_is_refused(url: str) -> None:
     with pytest.raises(StorageError, match="ClickHouse URL"):
         ClickHouseSettings.from_url(url)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "Received ClickHouse exception, code: 516, server response: Code: 516. DB::Exception: ro: Authentication "
+            "failed. (AUTHENTICATION_FAILED) (version 26.7.2.1 (official build)) (for url http://127.0.0.1:8123)",
+            "ro: Authentication failed. (AUTHENTICATION_FAILED)",
+        ),
+        ("Setting insert_deduplicate is readonly", "Setting insert_deduplicate is readonly"),
+        ("", "ValueError"),
+    ],
+)
+def test_a_refusal_is_told_in_the_server_s_own_words(text: str, said: str) -> None:
+    assert sentence_of(ValueError(text)) == said
 
 
 def test_no_message_and_no_repr_shows_the_password() -> None:

@@ -54,6 +54,15 @@ def database_url(settings: Settings, *, owner: bool = False) -> str:
     return running.database_url if owner else running.sql_url
 
 
+def check_may_write(client: Client) -> None:
+    """Raises ReadOnlyUser: else the driver refuses a setting of ours, which says nothing to an operator."""
+    from runstream_deploy.errors import ReadOnlyUser
+
+    user, readonly = client.query("SELECT currentUser(), toString(getSetting('readonly'))").result_rows[0]
+    if readonly != "0":
+        raise ReadOnlyUser(user=user)
+
+
 def open_client(environment: Mapping[str, str]) -> Client:
     """A client for what `environment` names, on top of this process's own environment."""
     from runstream.settings import Settings

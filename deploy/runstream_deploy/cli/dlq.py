@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runstream_deploy.cli.connection import AsJson, Directory, Url, database_url, settings_of
+from runstream_deploy.cli.connection import AsJson, Directory, Url, check_may_write, database_url, settings_of
 from runstream_deploy.cli.exits import FOUND, USAGE, fail, told
 from runstream_deploy.cli.kafka import kafka_options, running, topic_of, topics_of
 from runstream_deploy.cli.times import offset_range, period
@@ -192,7 +192,7 @@ def replay(
     from runstream_deploy.operations.letters import sent_again
 
     with told():
-        box, client, settings = opened(directory, clickhouse, owner=True)
+        box, client, settings = opened(directory, clickhouse, owner=True, writes=not dry_run)
         selection = selected(settings, ids, reason, topic, offsets, since, until, handled)
         count, failed = running(sent_again(box, client, selection, dry_run=dry_run))
     told_of(
@@ -227,7 +227,7 @@ def drop(
     from runstream_deploy.operations.letters import DROPPED, mark, not_waiting
 
     with told():
-        box, client, settings = opened(directory, clickhouse, owner=True)
+        box, client, settings = opened(directory, clickhouse, owner=True, writes=not dry_run)
         selection = selected(settings, ids, reason, topic, offsets, since, until, False)
         found: list[Letter] = []
         each(
@@ -260,7 +260,9 @@ def told_of(name: str, verb: str, count: Counter[str], failed: dict[str, str], *
         raise typer.Exit(FOUND)
 
 
-def opened(directory: str | None, clickhouse: str | None, *, owner: bool = False) -> tuple[LetterBox, Client, Settings]:
+def opened(
+    directory: str | None, clickhouse: str | None, *, owner: bool = False, writes: bool = False
+) -> tuple[LetterBox, Client, Settings]:
     """Where the letters are, the database with their index, and the settings."""
     from runstream_deploy.operations.letter_files import FileLetters
     from runstream_deploy.operations.letter_topics import TopicLetters
@@ -269,6 +271,8 @@ def opened(directory: str | None, clickhouse: str | None, *, owner: bool = False
     settings = settings_of(directory, clickhouse)
     url = database_url(settings, owner=owner)
     client = connect(url)
+    if writes:
+        check_may_write(client)
     if settings.kafka:
         return TopicLetters(kafka_options(settings, "dlq"), topics_of(settings)), client, settings
     return FileLetters(settings.dir, url), client, settings

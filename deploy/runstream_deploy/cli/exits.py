@@ -43,6 +43,7 @@ def told() -> Iterator[None]:
         NoDatabase,
         NoKafka,
         NotWritten,
+        ReadOnlyUser,
         WrongOffsets,
         WrongTime,
     )
@@ -51,14 +52,18 @@ def told() -> Iterator[None]:
     try:
         yield
     except QueryError as error:
-        fail(str(error), UNREACHABLE if error.code == ACCESS_DENIED else USAGE)
+        if error.code == ACCESS_DENIED:
+            fail(f"ClickHouse refuses: {error}. Check the user, its rights and `runstream doctor`.", UNREACHABLE)
+        fail(str(error), USAGE)
     except (EditRefused, FilterError, NoKafka, SettingsError, WrongOffsets, WrongTime) as error:
         fail(str(error), USAGE)
-    except (KafkaUnreachable, LookupFailed, NoDatabase, NotWritten, Unreachable) as error:
+    except (KafkaUnreachable, LookupFailed, NoDatabase, NotWritten, ReadOnlyUser, Unreachable) as error:
         fail(str(error), UNREACHABLE)
     except AgentRunning as error:
         fail(str(error), RUNNING)
     except ClickHouseError as error:
-        fail(f"ClickHouse refuses: {sentence_of(error)}. Check the user, its rights and `runstream doctor`.", UNREACHABLE)
+        fail(
+            f"ClickHouse refuses: {sentence_of(error)}. Check the user, its rights and `runstream doctor`.", UNREACHABLE
+        )
     except (RunstreamError, StorageError, DeployError) as error:
         fail(str(error), FOUND)

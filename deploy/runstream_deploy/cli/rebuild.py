@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from runstream_deploy.cli.connection import AsJson, Directory, Url, database_url, settings_of
+from runstream_deploy.cli.connection import AsJson, Directory, Url, check_may_write, database_url, settings_of
 from runstream_deploy.cli.exits import FOUND, USAGE, fail, told
 from runstream_deploy.cli.tables import add_row, new_table
 from runstream_deploy.cli.verify import SHOWN, known, scope_of
@@ -46,6 +46,8 @@ def rebuild(
         if not (run or project or everything):
             fail("Say what to rebuild: a RUN, --project, or --all.", USAGE)
         client = connect(database_url(settings_of(directory, clickhouse), owner=True), query_timeout_s=3600.0)
+        if not dry_run:
+            check_may_write(client)
         scope = scope_of(client, run, project, "")
         if not known(client, scope):
             fail(f"The database has nothing of {scope.name}. `runstream runs ls` shows the runs that are there.")

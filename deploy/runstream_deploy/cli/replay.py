@@ -9,7 +9,7 @@ from uuid import UUID
 
 import typer
 
-from runstream_deploy.cli.connection import AsJson, Directory, Url, database_url, settings_of
+from runstream_deploy.cli.connection import AsJson, Directory, Url, check_may_write, database_url, settings_of
 from runstream_deploy.cli.exits import FOUND, USAGE, fail, told
 from runstream_deploy.cli.kafka import DEFAULT_GROUP, Group, kafka_options, running, topic_of, topics_of
 from runstream_deploy.cli.times import offset_range, period
@@ -52,6 +52,7 @@ def replay(
 
     from runstream_deploy.operations.replay import Selection
     from runstream_deploy.operations.replay import replay as again
+    from runstream_storage.connection import connect
 
     with told():
         settings = settings_of(directory, clickhouse)
@@ -63,6 +64,8 @@ def replay(
         if not set(chosen) <= set(topics):
             fail(f"{topic!r} is none of our topics: {', '.join(topics)}. Is RUNSTREAM_TOPIC_PREFIX set?", USAGE)
         url = database_url(settings, owner=True)
+        if not dry_run:
+            check_may_write(connect(url))
         selection = Selection(
             topics=chosen,
             run_id=run_id_of(url, run) if run else "",

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from runstream.settings import Settings
 
 CLOCKS_APART_S = 2.0
+ACCESS_DENIED = 497
+"""ClickHouse's number for a user without a right."""
 OLDEST = (25, 8)
 """The oldest release that the tests have run against."""
 SMALLEST_WINDOW = 1_000
@@ -43,18 +45,40 @@ def database(settings: Settings) -> Iterator[Finding]:
     )
     remedy = "Run NTP on both hosts: ages and live states are shown wrongly."
     yield judged("clocks", f"{apart:.1f} s between here and ClickHouse", remedy, ok=apart <= CLOCKS_APART_S)
+    may = rights(client)
+    if not may.ok:  # of tables that it may not see, nothing true can be said
+        yield may
+        return
     pending = [one.name for one in migrate(url, dry_run=True)]
     if pending:
         yield Finding(False, "schema", f"not applied: {', '.join(pending)}", "Run `runstream migrate`.")
         return
-    yield Finding(True, "schema", "up to date")
+    yield schema(client)
     yield windows(client)
     yield from rooms(client)
-    yield rights(client)
+    yield may
     running = find_up(settings.dir)
     if running is not None and not settings.clickhouse:
         yield reader(connect(running.sql_url))
     yield letters(client)
+
+
+def schema(client: Client) -> Finding:
+    """The ledger says what was applied; a hand at the tables may have taken away from it since."""
+    from runstream_ingest.tables import TABLES
+
+    found = client.query("SELECT table, name FROM system.columns WHERE database = currentDatabase()").result_rows
+    there = {(table, name) for table, name in found}
+    missing = [
+        f"{table}.{name}" for table, columns in TABLES.items() for name, _ in columns if (table, name) not in there
+    ]
+    return judged(
+        "schema",
+        f"up to date by its ledger, but columns are missing: {', '.join(missing)}" if missing else "up to date",
+        "Somebody changed the tables: put the columns back (ALTER TABLE … ADD COLUMN, as in the migrations of "
+        "runstream_storage); until then ingest waits, and Kafka and the spools keep what follows.",
+        ok=not missing,
+    )
 
 
 def windows(client: Client) -> Finding:
@@ -74,29 +98,45 @@ def windows(client: Client) -> Finding:
 
 
 def rooms(client: Client) -> Iterator[Finding]:
-    """Room on its disks, and parts in its partitions."""
+    """Room on its disks, and parts in its partitions, as far as the user may see them."""
+    from clickhouse_connect.driver.exceptions import ClickHouseError
+
+    for subject, look in (("ClickHouse disk", disks), ("parts", parts)):
+        try:
+            yield from look(client)
+        except ClickHouseError as error:
+            if getattr(error, "code", 0) != ACCESS_DENIED:
+                raise
+            # An ordinary user need not see the server's own tables, and then the rest is still to be looked at.
+            yield Finding(True, subject, "not looked at: the user may not read the server's own table of them")
+
+
+def disks(client: Client) -> Iterator[Finding]:
     for name, free, total in client.query("SELECT name, free_space, total_space FROM system.disks").result_rows:
         low = free < LOW_DISK_BYTES and total and free < LOW_DISK_SHARE * total
         text = f"{name}: {free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
         remedy = "Free some space: with a full disk inserts wait, and Kafka and the spools fill up."
         yield judged("ClickHouse disk", text, remedy, ok=not low)
+
+
+def parts(client: Client) -> Iterator[Finding]:
     found = client.query(
         "SELECT table, partition, count() AS parts FROM system.parts WHERE active AND database = currentDatabase() "
         "GROUP BY table, partition ORDER BY parts DESC LIMIT 1"
     ).result_rows
-    table, partition, parts = found[0] if found else ("", "", 0)
+    table, partition, most = found[0] if found else ("", "", 0)
     yield judged(
         "parts",
-        f"at most {parts:,} in a partition" + (f" ({table} {partition})" if parts else ""),
+        f"at most {most:,} in a partition" + (f" ({table} {partition})" if most else ""),
         "Merges do not keep up: give ClickHouse more CPU or disk, or raise RUNSTREAM_INGEST_BATCH_AGE_S.",
-        ok=parts < MOST_PARTS,
+        ok=most < MOST_PARTS,
     )
 
 
 def rights(client: Client) -> Finding:
     """What the user of RUNSTREAM_CLICKHOUSE may do."""
     user, readonly = client.query("SELECT currentUser(), toString(getSetting('readonly'))").result_rows[0]
-    if readonly != "0":
+    if readonly != "0" and _granted(client, "SELECT") is not False:
         return Finding(True, "rights", f"{user} may only read: right for pages and SQL, not for ingest and migrate")
     asked = {name: _granted(client, name) for name in ("SELECT", "INSERT", "CREATE TABLE", "ALTER DELETE")}
     may = [name for name, granted in asked.items() if granted]

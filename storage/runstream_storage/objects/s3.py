@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from runstream.objects import RENEW_AFTER_S, FileState, ObjectStat
-from runstream_storage.errors import ObjectError, ObjectNotFound, ObjectStoreRefused, ObjectStoreUnavailable
+from runstream_storage.errors import (
+    ObjectError,
+    ObjectNotFound,
+    ObjectStoreRefused,
+    ObjectStoreUnavailable,
+    cause_of,
+)
 from runstream_storage.objects.keys import CheckedReader, check_key, check_prefix, copy_checked, promised_sha256
 from runstream_storage.objects.multipart import PART_BYTES, Closing, Gone, Parts, part_size
 from runstream_storage.objects.removal import wait_until_not_removed
@@ -263,7 +269,7 @@ class S3Store:
             reason = "it is being closed" if isinstance(error, Closing) else "the upload was given up by somebody else"
             raise ObjectStoreUnavailable(store=self.address, reason=reason) from error
         except urllib3.exceptions.HTTPError as error:
-            raise ObjectStoreUnavailable(store=self.address, reason=type(error).__name__) from error
+            raise ObjectStoreUnavailable(store=self.address, reason=cause_of(error)) from error
 
 
 class _Body(io.RawIOBase):
