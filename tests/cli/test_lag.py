@@ -43,6 +43,7 @@ def test_messages_behind_the_committed_offset_are_counted_with_their_age(
 def test_a_group_that_never_committed_has_all_before_it(runstream: Runstream, cluster: str, kafka: Any) -> None:
     send(kafka.bootstrap, f"{cluster}.control", [b"a", b"b"], partition=1)
     shown = runstream("lag").stdout
+    assert f"{cluster} has never committed" in shown
     assert "never" in shown
     assert f"{cluster}: 2 messages" in shown
 

@@ -114,7 +114,7 @@ def drawn(found: Sequence[Lag], group: str) -> RenderableType:
         add_row(table, *cells, f"{one.messages:,}", f"{one.seconds:,.1f}")
     behind = max((one.seconds for one in found), default=0.0)
     lines = [Text(f"{group}: {sum(one.messages for one in found):,} messages, {behind:,.1f} s behind")]
-    if behind and all(one.committed is None for one in found):
+    if any(one.messages for one in found) and all(one.committed is None for one in found):
         lines.append(Text(f"The group {group} has never committed anything here: is it the one of the ingest workers?"))
     lines += [
         Text(
