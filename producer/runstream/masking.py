@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from itertools import pairwise
 from operator import itemgetter
 
-from runstream.secret_names import MAYBE, NO, SURE, is_secret_name, secrecy
+from runstream.secret_commands import PROGRAMS, without_secrets_of_commands
+from runstream.secret_names import MAYBE, NO, SURE, UNLIKELY, is_secret_name, secrecy
 from runstream.secret_shapes import MASK, PEM, PEM_BEGIN, PEM_END, SHAPES, Pattern
 
 __all__ = ["MASK", "LineMasker", "is_secret_name", "mask_command", "mask_lines", "mask_text", "mask_value"]
 
 ROUNDS = 4
-_NAME_PIECES = ("pass", "pwd", "secret", "token", "key", "cred", "jwt", "_pat", "auth")
+_NAME_PIECES = ("pass", "pw", "secret", "token", "key", "cred", "jwt", "_pat", "auth")
 """Lower-case; each name that `secrecy` knows holds one of them."""
 _LONG_RUN = b"a" * 20
 """Every shape without a test of its own in `_may_have_shape` has a run of so many letters, digits, - and _."""
@@ -25,6 +26,7 @@ _BEGINNINGS = frozenset(
     if trigger[0].isalnum()
 )
 """How words begin that hold a trigger, digits as zeros."""
+_DISCORD = re.compile("(?:[mno][dtjz][aceigkmquy][w-z0]){5}")
 _RUNS = bytes(ord("a" if chr(i).isalnum() or chr(i) in "-_" else " ") if i < 128 else ord(" ") for i in range(256))
 _WORDS = bytes(ord(chr(i).lower()) if i < 128 and chr(i).isalnum() else ord(" ") for i in range(256))
 _DIGITS = bytes(ord("0") if chr(i) in "123456789" else i for i in range(256))
@@ -40,8 +42,9 @@ _TO_VALUE = Pattern(
     r"(?P<close>\\?[\"']?\]?)"
     r"(?P<to>[ \t]{0,4}:[ \t]{0,4}(?:str|bytes|SecretStr|[sS]tring|Optional\[str\]|str[ ]\|[ ]None|Final)"
     r"[ \t]{0,4}=[ \t]{0,4}"
-    r"|[ \t]{0,8}(?::=|=>|[=!]?=|:)[ \t]{0,8}"
-    r"|,\s{0,40}(?:\\?[\"']?value\\?[\"']?[ \t]{0,4}:[ \t]{0,4})?|\s{0,40}value:[ \t]{0,4}|>|[ \t]{1,4})"
+    r"|:[ \t]{0,4}[|>][-+]?[ \t]{0,4}\n[ \t]{1,20}|[ \t]{0,8}(?::=|=>|[=!]?=|:)[ \t]{0,8}"
+    r"|,\s{0,40}(?:\\?[\"']?value\\?[\"']?[ \t]{0,4}:[ \t]{0,4})?|\s{0,40}value(?::[ \t]{0,4}|[ \t]{0,4}=[ \t]{0,4})"
+    r"|</\w{1,20}>\s{0,40}<value>|>|[ \t](?:is|was|provided):?[ \t]|[ \t]{1,4})"
     r"(?P<quote>[bBrRuUfF]{0,2}\\?(?:\"\"\"|'''|[\"'`]))?"
 )
 _BARE = re.compile(r"[^\s\"'`]{1,16384}+")
@@ -51,6 +54,8 @@ _PLACEHOLDER = re.compile(
     r"[*.xX_-]*|\$.*|<.*>?|\{.*|%.*|\[.*|none|null|true|false|undefined|redacted|masked|hidden", re.I
 )
 _CODE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*[,;:)\]}]*")
+_LOOSE = frozenset(("", ",", "is", "was", "is:", "provided", "provided:"))
+"""Between a name and what is its value, or is just another word."""
 _IN_CODE = frozenset("()[]{}")
 
 
@@ -76,19 +81,31 @@ def mask_value(name: str, text: str) -> str:
 
 
 def mask_command(arguments: Sequence[str]) -> list[str]:
-    """A command line with the values of secret options replaced: `--token X`, `--token=X`, `password=X`."""
+    """A command line with the secret values replaced: `--token X`, `--token=X`, `password=X`, `mysql -pX`."""
     masked: list[str] = []
-    secret_follows = False
+    before = NO
     for argument in arguments:
         assigned = _ASSIGNED.fullmatch(argument)
-        if secret_follows and not argument.startswith("--"):
+        if before != NO and not argument.startswith("--") and _is_value(argument, before):
             masked.append(MASK)
-        elif assigned is not None and is_secret_name(assigned[1]):
+        elif assigned is not None and (sure := secrecy(assigned[1])) != NO and _is_value(assigned[2], sure):
             masked.append(f"{assigned[1]}={MASK}")
         else:
             masked.append(mask_text(argument))
-        secret_follows = argument.startswith("-") and assigned is None and is_secret_name(argument)
-    return masked
+        before = secrecy(argument) if argument.startswith("-") and assigned is None else NO
+    words = _template(" ".join(masked)).translate(_WORDS).split()
+    if PROGRAMS.isdisjoint(words):
+        return masked
+    again = without_secrets_of_commands("\0".join(masked), words).split("\0")
+    if len(again) != len(masked):
+        return masked
+    # An argument goes to its end: its password may have spaces.
+    return [new if new == old else new.partition(MASK)[0] + MASK for old, new in zip(masked, again, strict=True)]
+
+
+def _is_value(argument: str, sure: int) -> bool:
+    """Whether an argument is the secret that the option before it announces."""
+    return sure != UNLIKELY or _is_random(argument) or _is_drawn_word(argument)
 
 
 class LineMasker:
@@ -132,7 +149,7 @@ def _masked(text: str, template: bytes) -> tuple[str, bool]:
     # Nearly every line of a log says no to all of these, and a loop over them takes half as long again.
     if not (
         "pass" in low
-        or "pwd" in low
+        or "pw" in low
         or "secret" in low
         or "token" in low
         or "key" in low
@@ -141,12 +158,18 @@ def _masked(text: str, template: bytes) -> tuple[str, bool]:
         or "_pat" in low
         or "auth" in low
         or _may_have_shape(low, template)
+        or ("-" in low and (" -" in low or '"-' in low or "'-" in low or "-cli " in low))
+        or " login " in low
+        or " alias set " in low
+        or "sqlplus" in low
     ):
         return text, False
     for _ in range(ROUNDS):
         before, low = text, template.decode("utf-8", "surrogatepass").lower()
         if _may_have_shape(low, template):
             text, suspect = _without_shapes(text), True
+        if programs := _programs(low, template):
+            text, suspect = without_secrets_of_commands(text, programs), True
         named = [piece for piece in _NAME_PIECES if piece in low]
         if named:
             text, has_secret_name = _without_values(text, named)
@@ -173,7 +196,10 @@ def _may_have_shape(low: str, template: bytes) -> bool:
         or "-----begin" in low
         or "sig=" in low
         or "eyj" in low
+        or "identified " in low
+        or ("(" in low and ("auth" in low or "login(" in low or "s0" in low))
         or ("://" in low and ("@" in low or "?" in low or "hook" in low))
+        or ("@" in low and "jdbc:" in low)
     ):
         return True
     if _LONG_RUN not in template.translate(_RUNS):
@@ -185,8 +211,15 @@ def _may_have_shape(low: str, template: bytes) -> bool:
         or "//0" in low
         or "0q~" in low
         or ".atlasv0." in low
+        or (low.count(".") > 1 and _DISCORD.search(low) is not None)
         or not _BEGINNINGS.isdisjoint(map(_BEGINNING, template.translate(_WORDS).split()))
     )
+
+
+def _programs(low: str, template: bytes) -> list[bytes]:
+    """The words of a line that has a program that takes a password."""
+    words = template.translate(_WORDS).split()
+    return [] if PROGRAMS.isdisjoint(words) else words
 
 
 def _without_shapes(text: str) -> str:
@@ -224,7 +257,7 @@ def _values_named(text: str, low: str, piece: str) -> tuple[list[tuple[int, int,
         after = at + len(piece)
         begin, end = _name_around(text, at)
         name = text[begin:end]
-        sure = secrecy(name)
+        sure = secrecy(name) or _secrecy_of_words(text, begin, name)
         if sure != NO and (to := _TO_VALUE.get().match(text, end)) is not None:
             has_name = True
             if (span := _value(text, name, begin, to, sure)) is not None:
@@ -235,6 +268,14 @@ def _values_named(text: str, low: str, piece: str) -> tuple[list[tuple[int, int,
                 after = span[1]
         at = low.find(piece, after)
     return found, has_name
+
+
+def _secrecy_of_words(text: str, begin: int, name: str) -> int:
+    """Of a name in prose, such as `API key: X`: the word before belongs to it."""
+    if name.lower() not in ("key", "token") or text[begin - 1 : begin] != " ":
+        return NO
+    before = text[max(0, begin - 13) : begin - 1].split()
+    return UNLIKELY if before and secrecy(f"{before[-1]}_{name}") == SURE else NO
 
 
 def _name_around(text: str, at: int) -> tuple[int, int]:
@@ -250,22 +291,29 @@ def _value(text: str, name: str, begin: int, to: re.Match[str], sure: int) -> tu
     """The span of the value, when it is a secret."""
     separator, quote, start = to["to"], to["quote"], to.end()
     option = name.startswith("-")
-    if not separator.strip() and not (option or secrecy(name) == SURE):
-        return None
+    in_list = option and separator.startswith(",")
     if quote:
         if separator == ">":
             return None
         content = (_UNTIL_ESCAPED if "\\" in quote else _UNTIL[quote[-1]]).match(text, start)
         end = content.end() if content is not None else start
         value = text[start:end]
-        bare_words = not separator.strip() or separator.startswith(",")
-        if _PLACEHOLDER.fullmatch(value) or secrecy(value) != NO or len(value) < 4:
+        if _PLACEHOLDER.fullmatch(value) or secrecy(value) != NO:
             return None
-        return (start, end) if (sure == SURE and not bare_words) or _is_random(value) else None
+        if in_list and sure != UNLIKELY:  # ["--password", "x"]
+            return (start, end) if not value.startswith("-") else None
+        if len(value) < 4:
+            return None
+        drawn = _is_random(value) or (sure == SURE and _is_drawn_word(value))
+        wanted = drawn if separator.strip() in _LOOSE or sure != SURE else True
+        return (start, end) if wanted else None
     match = _BARE.match(text, start)
-    if match is None or separator.startswith(","):
+    if match is None or (separator.startswith(",") and not in_list and "value" not in separator):
         return None
     value = match[0]
+    if "value>" in separator:
+        value = value.split("<", 1)[0]
+        return (start, start + len(value)) if sure == SURE and not _PLACEHOLDER.fullmatch(value) else None
     if separator == ">":
         value = value.split("<", 1)[0]
         wanted = text[begin - 1 : begin] == "<" and sure == SURE and len(value) >= 4
@@ -276,6 +324,8 @@ def _value(text: str, name: str, begin: int, to: re.Match[str], sure: int) -> tu
 def _bare(value: str, name: str, start: int, separator: str, sure: int, *, option: bool) -> tuple[int, int] | None:
     if _PLACEHOLDER.fullmatch(value):
         return None
+    if name in ("PWD", "OLDPWD") and value.startswith("/"):  # where a shell is
+        return None
     tight = separator == "="
     if tight and name.isupper() and sure == SURE:  # a line of an .env file, or of `export`
         return (start, start + len(value)) if len(value) >= 4 else None
@@ -284,10 +334,16 @@ def _bare(value: str, name: str, start: int, separator: str, sure: int, *, optio
     if _IN_CODE.intersection(value) or len(value) < 6:
         return None
     is_code = _CODE.fullmatch(value) is not None
-    if not separator.strip():
-        wanted = _is_random(value) or (option and sure == SURE and not value.startswith("-"))
-    elif sure == MAYBE or (is_code and not tight and separator.strip() != ":"):
-        wanted = _is_random(value)
+    if separator.strip() in _LOOSE:
+        wanted = _is_random(value) or (
+            (sure == SURE or option)
+            and (
+                _is_drawn_word(value)
+                or (sure == SURE and option and not separator.strip() and not value.startswith("-"))
+            )
+        )
+    elif sure != SURE or (is_code and not tight and separator.strip() != ":"):
+        wanted = _is_random(value) or (sure != MAYBE and _is_drawn_word(value))
     else:
         wanted = not is_code or any(letter.isdigit() for letter in value) or (option and tight) or ";" in name
     return (start, start + len(value)) if wanted else None
@@ -300,3 +356,15 @@ def _is_random(value: str) -> bool:
     kinds = ["0" if c.isdigit() else "a" if c.islower() else "A" if c.isupper() else "_" for c in value]
     changes = sum(a != b for a, b in pairwise(kinds))
     return "0" in kinds and changes * 5 >= len(value) and len(set(value)) >= 8
+
+
+def _is_drawn_word(value: str) -> bool:
+    """Whether a word of letters and digits is more likely a password than a name in code or prose."""
+    return (
+        len(value) >= 8
+        and value.isalnum()
+        and not value.isalpha()
+        and not value.isdecimal()
+        and secrecy(value) == NO
+        and re.fullmatch(r"[a-z]+(?:32|64|128|256|512)|0x\w+", value) is None
+    )

@@ -12,15 +12,23 @@ def _set(words: str) -> frozenset[str]:
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _ALWAYS = _set(
-    "password passwd passphrase pwd secret secrets credential credentials apikey authtoken accesskey secretkey jwt"
+    "password passwd passphrase passcode pwd secret secrets credential credentials apikey authtoken accesskey "
+    "secretkey jwt storepass keypass"
 )
-_ENDINGS = ("password", "passwd", "passphrase", "apikey", "authtoken", "secretkey", "accesskey")
+_ENDINGS = (
+    *("password", "passwd", "passphrase", "apikey", "authtoken", "secretkey", "accesskey"),
+    *("identitytoken", "sessiontoken", "accesstoken", "refreshtoken", "bearertoken"),
+)
 """Of a word written together: PGPASSWORD, mysecretkey."""
 _KEYS = _set(
     "api access secret private account auth encryption signing ssh license master session consumer shared storage "
-    "webhook deploy client wandb openai anthropic hf gemini mistral comet neptune clearml"
+    "webhook deploy client wandb openai anthropic hf gemini mistral comet neptune clearml fernet hmac aes aws azure "
+    "functions subscription openrouter cohere groq pinecone langsmith langfuse"
 )
-_PASSES = _set("db database smtp mail email ftp mysql postgres pg redis root admin ssh http proxy user")
+_PASSES = _set(
+    "db database smtp mail email ftp mysql postgres pg redis root admin ssh http proxy user my "
+    "become sudo login account keystore truststore ssl"
+)
 _ACCESS_TOKENS = _set(
     "access auth refresh id bearer api hf hub github gitlab gh gl slack session security csrf bot app user personal "
     "secret aws npm pypi wandb client deploy oauth"
@@ -32,13 +40,16 @@ _TEXT_TOKENS = _set(
     "word"
 )
 
-NO, MAYBE, SURE = range(3)
-"""Not a secret; one when the value looks like one (`token`); one whatever the value looks like (`password`)."""
+NO, UNLIKELY, MAYBE, SURE = range(4)
+"""Not a secret; one when the value looks drawn by lot (`--key`); as an option, or when the value looks drawn by lot
+(`token`); one whatever the value looks like (`password`)."""
+_RARELY = _set("key auth pat creds pass pw")
+"""Alone as an option, or in the scripts of people: `--key X` is more often the name of a column."""
 
 
 @lru_cache(maxsize=4096)
 def secrecy(name: str) -> int:
-    """NO, MAYBE or SURE: how much `name` says that its value is a secret."""
+    """NO, UNLIKELY, MAYBE or SURE: how much `name` says that its value is a secret."""
     words = [word.lower() for word in _WORDS.findall(name.rsplit("/", 1)[-1][-200:])]
     if words and words[-1] == "value":
         words.pop()
@@ -51,11 +62,16 @@ def secrecy(name: str) -> int:
         return SURE if before in _ACCESS_TOKENS else MAYBE
     found = (
         (last == "key" and before in _KEYS)
-        or (last == "pass" and before in _PASSES)
+        or (last in ("pass", "pw") and before in _PASSES)
         or (last == "pat" and not {"github", "gitlab", "azure", "devops"}.isdisjoint(words))
         or (last == "auth" and before in ("redis", "npm", "basic", "http", "proxy"))
+        or (words[-3:] == ["core", "windows", "net"] and "key" in words)
+        or words[-3:] == ["auth", "user", "info"]
     )
-    return SURE if found else NO
+    if found:
+        return SURE
+    alone = len(words) == 1 and last in _RARELY and (name.startswith("-") or last not in ("key", "pat"))
+    return UNLIKELY if alone else NO
 
 
 def is_secret_name(name: str) -> bool:
@@ -63,4 +79,4 @@ def is_secret_name(name: str) -> bool:
 
     `api_key`, `--hf-token`, `DB_PASSWORD` do; `pad_token`, `max_tokens`, `key_size`, `tokenizer` do not.
     """
-    return secrecy(name) != NO
+    return secrecy(name) >= MAYBE

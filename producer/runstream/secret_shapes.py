@@ -47,7 +47,7 @@ SHAPES = (
     Shape(
         ("?", "&"),
         Pattern(
-            r"([?&][\w.-]{0,60}(?:token|key|password|passwd|pwd|secret|signature|sig|credential|jwt)=)(?!\*\*\*)[^&\s\"'<>#]+",
+            r"([?&][\w.-]{0,60}(?:token|key|password|passwd|pwd|pass|pw|auth|secret|signature|sig|credential|jwt)=)(?!\*\*\*)[^&\s\"'<>#]+",
             re.IGNORECASE,
         ),
         rf"\1{MASK}",
@@ -71,9 +71,51 @@ SHAPES = (
     Shape(
         ("authorization",),
         Pattern(
+            r"(?i)(\bauthorization\\?[\"']?[ \t]{0,4}[:=,][ \t]{0,4}\\?[\"']?(?:Digest|AWS4-HMAC-SHA256)[ \t]{1,4})"
+            r"(?!\*\*\*)[^\r\n'\\]+"
+        ),
+        rf"\1{MASK}",
+    ),
+    Shape(
+        ("authorization",),
+        Pattern(
             r"(?i)(\bauthorization\\?[\"']?[ \t]{0,4}[:=,][ \t]{0,4}\\?[\"']?(?:[A-Za-z][\w-]{1,20}[ \t]{1,4})?)"
             r"(?=[^\s\"'\\,;]{0,200}[0-9=])(?!\*\*\*)[^\s\"'\\,;{}()\[\]<>$]{6,}"
         ),
+        rf"\1{MASK}",
+    ),
+    Shape(
+        ("auth",),
+        Pattern(
+            r"(\b(?:auth[ ]?=[ ]?|\w{0,20}(?:Basic|Digest|Proxy)Auth)\(\s{0,8}[\"'][^\"'\n]{0,100}[\"']\s{0,8},\s{0,8}"
+            r"(?:password\s?=\s?)?[\"'])(?!\*\*\*[\"'])[^\"'\n]{1,400}(?=[\"'])"
+        ),
+        rf"\1{MASK}",
+    ),
+    Shape(
+        ("login(",),
+        Pattern(r"(\blogin\(\s{0,8}(?:\w{1,20}\s?=\s?)?[\"'])(?=[\w.-]{0,80}[0-9])[\w.-]{12,}(?=[\"'])"),
+        rf"\1{MASK}",
+    ),
+    Shape(
+        ("identified",),
+        Pattern(
+            r"(?i)(\bidentified\s{1,8}(?:with\s{1,8}\w{1,40}\s{1,8})?by\s{1,8}(?:password\s{1,8})?')(?!\*\*\*')[^'\n]+"
+        ),
+        rf"\1{MASK}",
+    ),
+    # Of ClickHouse: s3(url, key, secret); the third is the structure where the second is a format.
+    Shape(
+        ("s3(", "s3cluster("),
+        Pattern(
+            r"(\bs3(?:Cluster)?\([^()'\n]{0,60}'[^'\n]{1,400}'\s{0,8},\s{0,8}'(?!(?:CSV|TSV|Tab|TS|Parquet|JSON|Native|Avro|Arrow|ORC|Raw"
+            r"|Line|Row|Values|Custom|Template)\w*')[^'\n]{1,200}'\s{0,8},\s{0,8}')(?!\*\*\*')[^'\n]{1,400}"
+        ),
+        rf"\1{MASK}",
+    ),
+    Shape(
+        ("jdbc:oracle",),
+        Pattern(r"(\bjdbc:oracle:\w{1,10}:[^\s/@\"']{1,60}/)(?!\*\*\*)[^\s@\"']{1,200}(?=@)"),
         rf"\1{MASK}",
     ),
     Shape(
@@ -201,6 +243,12 @@ SHAPES = (
         MASK,
     ),
     Shape((".atlasv1.",), _prefixed(r"[A-Za-z0-9]{14}\.atlasv1\.[\w=-]{60,}"), MASK),
+    # Of Discord: the number of an account (digits in base64), a time and a signature.
+    Shape(
+        (".",),
+        _prefixed(r"(?:[MNO][DTjz][AEIMQUYcgk][w-z0-5]){5,6}[\w-]{2,4}\.[\w-]{6,7}\.[\w-]{27,45}(?![\w-])"),
+        MASK,
+    ),
     Shape(("q~",), _prefixed(r"[\w.~-]{3}[0-9]Q~[\w.~-]{31,34}(?![\w~-])"), MASK),
     Shape(("eyj",), _prefixed(r"eyJ[\w-]{8,8000}\.[\w-]{8,8000}(?:\.[\w-]*+){0,3}"), MASK),
 )
