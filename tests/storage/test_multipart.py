@@ -6,7 +6,10 @@ import signal
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -164,3 +167,29 @@ def test_old_unfinished_uploads_are_counted_and_given_up(bucket: str) -> None:
     assert store.unfinished(-3600, give_up=True) == (2, 8)
     assert store.unfinished(-3600) == (0, 0)
     assert unfinished(store, "of/others")
+
+
+@pytest.mark.real
+def test_an_upload_that_began_long_ago_and_goes_on_is_not_given_up(
+    bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, key = S3Store(bucket), object_key("ab" * 32)
+    store.put_bytes("a", b"")
+    client = store._client
+    upload = client._create_multipart_upload(store.bucket, key, {})
+    client._upload_part(store.bucket, key, b"one", None, upload, 1)
+    listed = client._list_multipart_uploads
+
+    def began_long_ago(*of: Any, **how: Any) -> Any:
+        page = listed(*of, **how)
+        began = datetime.now(UTC) - timedelta(days=3)
+        old = [
+            SimpleNamespace(object_name=o.object_name, upload_id=o.upload_id, initiated_time=began)
+            for o in page.uploads
+        ]
+        return SimpleNamespace(uploads=old, is_truncated=False, next_key_marker=None)
+
+    monkeypatch.setattr(client, "_list_multipart_uploads", began_long_ago)
+    assert store.unfinished(3600, give_up=True) == (0, 0)
+    assert unfinished(store, key) == [upload]
+    assert store.unfinished(-3600, give_up=True) == (1, 3)

@@ -56,16 +56,17 @@ class Deposits:
     One content is sent once, however many files have it: at the same time, or while it is among the last REMEMBERED.
     """
 
-    def __init__(self, objects: Uploads) -> None:
+    def __init__(self, objects: Uploads, clock: Callable[[], float] = time.monotonic) -> None:
         self.sent_files = 0
         self.sent_bytes = 0
         """Of what the store did not have."""
         self._objects = objects
+        self._clock = clock
         self._hashing = asyncio.Semaphore(HASH_AT_ONCE)
         self._sending = asyncio.Semaphore(SEND_AT_ONCE)
         self._threads = ThreadPoolExecutor(HASH_AT_ONCE + SEND_AT_ONCE, "runstream-upload")
         self._stored: OrderedDict[str, float] = OrderedDict()
-        """Content to the monotonic time when it was seen in the store."""
+        """Content to the monotonic time since which it is in the store."""
         self._under_way: dict[str, asyncio.Future[None]] = {}
         self._waiting: deque[_Waiting] = deque()
         self._workers: set[asyncio.Task[None]] = set()
@@ -102,6 +103,21 @@ class Deposits:
             return content
 
         return await self._insist(path, attempt)
+
+    async def confirm(self, path: Path, content: Content) -> Content:
+        """Make sure that `content`, which `path` had, is in the store still, and young; what of the file is there then.
+
+        Raises StagedFileLost.
+        """
+        sha256 = content.sha256
+        if self._is_remembered(sha256):
+            return content
+        began = self._clock()
+        if await self._insist(path, lambda: self._in_thread(lambda: self._objects.renew(object_key(sha256)))):
+            self._remember(sha256, began)
+            return content
+        log.warning("%s is gone from the store before it was announced; it is sent again", path)
+        return await self.deposit(path)
 
     def store_later(self, path: Path, content: Content, then: Callable[[StagedFileLost | None], None]) -> None:
         """Store `path` in the background and call `then`, with the error when the file is not there any more."""
@@ -156,22 +172,30 @@ class Deposits:
         sha256 = content.sha256
         while (other := self._under_way.get(sha256)) is not None:
             await asyncio.wait([other])
-        if time.monotonic() - self._stored.get(sha256, -REMEMBERED_S) < REMEMBERED_S:
+        if self._is_remembered(sha256):
             return
         mine = self._under_way[sha256] = asyncio.get_running_loop().create_future()
         try:
             async with self._sending:
+                began = self._clock()  # to S3, an object is as old as the beginning of its upload
                 is_new = await self._in_thread(lambda: self._put(path, content))
         finally:
             del self._under_way[sha256]
             mine.set_result(None)
-        self._stored[sha256] = time.monotonic()
-        self._stored.move_to_end(sha256)
-        if len(self._stored) > REMEMBERED:
-            self._stored.popitem(last=False)
+        self._remember(sha256, began)
         if is_new:
             self.sent_files += 1
             self.sent_bytes += content.size
+
+    def _is_remembered(self, sha256: str) -> bool:
+        seen = self._stored.get(sha256)
+        return seen is not None and self._clock() - seen < REMEMBERED_S
+
+    def _remember(self, sha256: str, seen: float) -> None:
+        self._stored[sha256] = seen
+        self._stored.move_to_end(sha256)
+        if len(self._stored) > REMEMBERED:
+            self._stored.popitem(last=False)
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)

@@ -7,6 +7,8 @@ import contextlib
 import hashlib
 import logging
 import mimetypes
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +25,22 @@ MEDIA_FIELDS = ("actor", "name", "step", "index", "kind", "mime", "caption", "me
 AT_ONCE = 4
 FILES_AT_ONCE = 64
 NOTE_AGAIN_S = 30.0
+LOOK_AGAIN_S = 1800.0
+"""Half of the shortest time for which a collection leaves an object that no event names yet."""
 
 
 class Uploader:
     """Brings the files of `ArtifactStaged` and `MediaStaged` records into the object store, a few artifacts at a time.
 
-    Tries for ever: an object store that is down for a day delays artifacts by a day, and nothing else.
+    Tries for ever: an object store that is down for a day delays artifacts by a day, and nothing else. A collection on
+    another host takes what is old and named by no event: so the files of an upload that lasts are looked for again
+    while it lasts and before it is announced, and sent again where they are gone.
     """
 
-    def __init__(self, objects: Uploads) -> None:
-        self.deposits = Deposits(objects)
+    def __init__(self, objects: Uploads, clock: Callable[[], float] = time.monotonic) -> None:
+        self.deposits = Deposits(objects, clock)
         self._objects = objects
+        self._clock = clock
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     @property
@@ -58,10 +65,7 @@ class Uploader:
         stage = staged["stage"]
         async with self._turns:
             kept, references = staging.files_of(directory, staged)
-            files: list[dict[str, Any]] = []
-            for at in range(0, len(kept), FILES_AT_ONCE):
-                some = [self._file(directory / stage, file["path"]) for file in kept[at : at + FILES_AT_ONCE]]
-                files += await asyncio.gather(*some)
+            files = await self._files(directory / stage, [file["path"] for file in kept])
             looked_up: list[dict[str, Any]] = staging.known_of(directory, stage).get("references") or []
             if references and not looked_up:
                 looked_up = await asyncio.to_thread(self._references, references)
@@ -104,9 +108,31 @@ class Uploader:
             for file, one in zip(named, known, strict=True)
         ]
 
-    async def _file(self, stage: Path, name: str) -> dict[str, Any]:
-        content = await self.deposits.deposit(stage / name)
-        return {"path": name, **content.fields(), "mime": _mime(name)}
+    async def _files(self, stage: Path, names: list[str]) -> list[dict[str, Any]]:
+        """The files of an artifact, once all are in the store and none of them is old there."""
+        found: list[Content] = []
+        looked = self._clock()
+        for at in range(0, len(names), FILES_AT_ONCE):
+            if self._clock() - looked > LOOK_AGAIN_S:
+                looked = self._clock()
+                found = await self._confirmed(stage, names, found)
+            some = names[at : at + FILES_AT_ONCE]
+            found += await asyncio.gather(*(self.deposits.deposit(stage / name) for name in some))
+        while True:
+            looked = self._clock()
+            found = await self._confirmed(stage, names, found)
+            if self._clock() - looked < LOOK_AGAIN_S:
+                break
+        return [
+            {"path": name, **content.fields(), "mime": _mime(name)} for name, content in zip(names, found, strict=True)
+        ]
+
+    async def _confirmed(self, stage: Path, names: list[str], found: list[Content]) -> list[Content]:
+        again: list[Content] = []
+        for at in range(0, len(found), FILES_AT_ONCE):
+            some = zip(names[at:], found[at : at + FILES_AT_ONCE], strict=False)
+            again += await asyncio.gather(*(self.deposits.confirm(stage / name, content) for name, content in some))
+        return again
 
 
 def media_fields(staged: dict[str, Any], content: Content) -> dict[str, Any]:

@@ -33,6 +33,14 @@ class Gone(Exception):
     """The upload is not there any more: finished or given up by somebody else."""
 
 
+class _Part(NamedTuple):
+    """A part that is in the store, and when it came."""
+
+    etag: str
+    size: int
+    at: datetime | None
+
+
 class _Job(NamedTuple):
     """One file that is to become the object `key`."""
 
@@ -98,28 +106,30 @@ class Parts:
         """Make uploads under way fail at their next part."""
         self._closing.set()
 
-    def _begin(self, key: str) -> tuple[str, dict[int, tuple[str, int]]]:
-        """The upload to go on with, and ETag and size of the parts that it has."""
+    def _begin(self, key: str) -> tuple[str, dict[int, _Part]]:
+        """The upload to go on with, and the parts that it has."""
         found = self._client._list_multipart_uploads(self._bucket, prefix=key, max_uploads=1000)
         mine = [one for one in found.uploads if one.object_name == key and one.upload_id]
         if not mine:
             return self._client._create_multipart_upload(self._bucket, key, {}), {}
-        newest = max(mine, key=lambda one: (_age_s(one) * -1, one.upload_id))
+        newest = max(mine, key=lambda one: (-_since_s(one.initiated_time), one.upload_id))
         return newest.upload_id, self._parts_of(key, newest.upload_id)
 
-    def _parts_of(self, key: str, upload: str) -> dict[int, tuple[str, int]]:
-        """ETag and size of each part that is there, by number. Raises Gone."""
-        have: dict[int, tuple[str, int]] = {}
+    def _parts_of(self, key: str, upload: str) -> dict[int, _Part]:
+        """Each part that is there, by number. Raises Gone."""
+        have: dict[int, _Part] = {}
         marker = None
         with _gone():
             while True:
                 listed = self._client._list_parts(self._bucket, key, upload, part_number_marker=marker)
-                have.update({part.part_number: (part.etag, part.size or -1) for part in listed.parts})
+                have.update(
+                    {part.part_number: _Part(part.etag, part.size or -1, part.last_modified) for part in listed.parts}
+                )
                 marker = listed.next_part_number_marker
                 if not listed.is_truncated or not marker:
                     return have
 
-    def _send(self, job: _Job, upload: str, have: dict[int, tuple[str, int]]) -> None:
+    def _send(self, job: _Job, upload: str, have: dict[int, _Part]) -> None:
         from minio.datatypes import Part
 
         etags: dict[int, str] = {}
@@ -143,7 +153,7 @@ class Parts:
         self,
         job: _Job,
         upload: str,
-        have: dict[int, tuple[str, int]],
+        have: dict[int, _Part],
         etags: dict[int, str],
         running: dict[Future[str], int],
     ) -> None:
@@ -158,9 +168,9 @@ class Parts:
             future = None
             try:
                 data = job.read(wanted)
-                etag, there = have.get(number, ("", -1))
-                if there == wanted and etag == _md5(data):
-                    etags[number] = etag
+                there = have.get(number)
+                if there is not None and there.size == wanted and there.etag == _md5(data):
+                    etags[number] = there.etag
                 else:
                     future = self._threads.submit(self._send_part, job.key, data, upload, number)
             finally:
@@ -208,18 +218,21 @@ class Parts:
             self.unfinished(STALE_S, give_up=True)
 
     def unfinished(self, age_s: float, *, give_up: bool = False) -> tuple[int, int]:
-        """Uploads of contents that began longer ago, and the bytes of their parts; `give_up` aborts them.
+        """Uploads of contents of which nothing came for longer, and the bytes of their parts; `give_up` aborts them.
 
         MinIO lists only those that began since it was started (and, with a prefix, only those of that very key: so it
         is asked without one); it gives the others up by itself, after 24 hours unless it is set otherwise.
         """
         uploads = size = 0
         for one in self._listed():
-            if not one.upload_id or not one.object_name.startswith(CONTENTS) or _age_s(one) <= age_s:
+            if not one.upload_id or not one.object_name.startswith(CONTENTS) or _since_s(one.initiated_time) <= age_s:
                 continue
-            uploads += 1
             with suppress(Exception):  # it is finished or given up meanwhile
-                size += sum(held for _, held in self._parts_of(one.object_name, one.upload_id).values())
+                parts = self._parts_of(one.object_name, one.upload_id)
+                if any(_since_s(part.at) <= age_s for part in parts.values()):
+                    continue  # somebody is at it
+                uploads += 1
+                size += sum(part.size for part in parts.values())
                 if give_up:
                     self._client._abort_multipart_upload(self._bucket, one.object_name, one.upload_id)
         return uploads, size
@@ -287,9 +300,8 @@ def _gone() -> Iterator[None]:
         raise
 
 
-def _age_s(upload: Any) -> float:
-    began = upload.initiated_time
-    return (datetime.now(UTC) - began).total_seconds() if began is not None else 0.0
+def _since_s(moment: datetime | None) -> float:
+    return (datetime.now(UTC) - moment).total_seconds() if moment is not None else 0.0
 
 
 def _md5(data: bytes) -> str:
