@@ -63,9 +63,11 @@ ARTIFACT_ACTIONS = {
 def model_edited(h: Header, e: Mapping[str, Any]) -> Iterator[TableRow]:
     model, artifact = label(e["model"], "a model"), label(e["artifact"], "an artifact")
     action = one_of(e["action"], MODEL_ACTIONS, "the action")
-    what = (action, artifact, e["digest"], e["value"], e["note"], h.actor, h.run, h.edit_ver)
+    holder = label(e["artifact_project"], "a project") or h.project
+    what = (action, artifact, e["digest"], e["value"], e["note"], h.actor, h.run, h.edit_ver, holder)
     yield "model_events", (h.project, model, h.time_us, h.writer, *what)
-    version = f"{artifact}@{e['digest'][:SHOWN_DIGITS]}" if artifact else ""
+    of = f"{holder}/" if holder != h.project else ""
+    version = f"{of}{artifact}@{e['digest'][:SHOWN_DIGITS]}" if artifact else ""
     yield audit_row(h, "ModelEdited", model, action, said(e["value"], version, e["note"]))
 
 

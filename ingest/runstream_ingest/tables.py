@@ -220,6 +220,7 @@ TABLES: dict[str, Columns] = {
         ("actor", n.TEXT),
         ("run_id", n.UUID),
         ("ver", n.UINT64),
+        ("artifact_project", n.LOW_TEXT),
     ),
     "audit": (
         ("project", n.LOW_TEXT),

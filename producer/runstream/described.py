@@ -287,8 +287,8 @@ class DescribedRun(ValueRecorder):
     ) -> None:
         """Enter a version of an artifact into the registry, as the next version of `model`.
 
-        `artifact`: what `log_artifact` or `use_artifact` gave, or `name:version`. Never raises: a value that cannot be
-        used is a warning, and nothing is registered then.
+        `artifact`: what `log_artifact` or `use_artifact` gave, or `name:version`, as in `use_artifact`. Never
+        raises: a value that cannot be used is a warning, and nothing is registered then.
         """
         if self.mode == "disabled":
             return

@@ -72,7 +72,7 @@ class ArtifactEdit(NamedTuple):
 
 class ModelEdit(NamedTuple):
     """`artifact` and `digest` say which version; without, the model itself is meant. `value`: alias, tag, stage or
-    description; `note` says why."""
+    description; `note` says why. `artifact_project`: which has the artifact; empty: that of the model."""
 
     model: str
     action: str
@@ -80,6 +80,7 @@ class ModelEdit(NamedTuple):
     digest: str = ""
     value: Any = ""
     note: str = ""
+    artifact_project: str = ""
 
 
 class Edited:
@@ -242,6 +243,7 @@ def model_event(edit: ModelEdit) -> dict[str, Any]:
         "digest": labels.digest(edit.digest) if edit.digest else "",
         "value": check(edit.value),
         "note": labels.note(edit.note),
+        "artifact_project": labels.project(edit.artifact_project) if edit.digest and edit.artifact_project else "",
     }
 
 

@@ -33,7 +33,8 @@ WHERE project = {project:String} AND deleted = 0
 ORDER BY model
 """
 _VERSIONS = """
-SELECT model, version, artifact, artifact_version, digest, stage, aliases, tags, verdict, description, note,
+SELECT model, version, artifact_project, artifact, artifact_version, digest, stage, aliases, tags, verdict, description,
+       note,
        toUnixTimestamp64Micro(registered_at) AS registered_us, registered_by,
        toUnixTimestamp64Micro(changed_at) AS changed_us, changed_by, run_id, run_name, deleted = 1 AS deleted
 FROM v_model_versions
@@ -41,7 +42,7 @@ WHERE project = {project:String} AND model = {model:String}
 ORDER BY toUInt32OrZero(substring(version, 2)) DESC
 """
 _HISTORY = """
-SELECT ts_us AS at_us, actor, action, artifact, digest, value, note, toString(run_id) AS run_id
+SELECT ts_us AS at_us, actor, action, artifact_project, artifact, digest, value, note, toString(run_id) AS run_id
 FROM model_events FINAL
 WHERE project = {project:String} AND model = {model:String}
 ORDER BY ts_us, writer, action
@@ -72,6 +73,8 @@ class ModelVersion:
     model: str
     version: str
     """`v1`, `v2`, … in the order of registration."""
+    artifact_project: str
+    """Which has the artifact: `project`, or another one."""
     artifact: str
     artifact_version: str
     digest: str
@@ -95,7 +98,7 @@ class ModelVersion:
 
     def files(self) -> ArtifactVersion:
         """The version of the artifact, to look at or to download."""
-        return ArtifactVersion(self.settings, self.project, self.artifact, self.digest)
+        return ArtifactVersion(self.settings, self.artifact_project, self.artifact, self.digest)
 
     def download(self, directory: str | os.PathLike[str] | None = None, **how: Any) -> Path:
         """As `ArtifactVersion.download`."""
@@ -167,7 +170,7 @@ def history(model: str, *, project: str | None = None, settings: Settings | None
     """All that was done with a model, oldest first; empty: no such model."""
     name = model.partition(":")[0]
     known = {
-        (one.artifact, one.digest): one.version
+        (one.artifact_project, one.artifact, one.digest): one.version
         for one in versions(name, project=project, deleted=True, settings=settings)
     }
     return [
@@ -175,7 +178,7 @@ def history(model: str, *, project: str | None = None, settings: Settings | None
             at_us=int(row["at_us"]),
             actor=row["actor"],
             action=row["action"],
-            version=known.get((row["artifact"], row["digest"]), ""),
+            version=known.get((row["artifact_project"], row["artifact"], row["digest"]), ""),
             value=row["value"],
             note=row["note"],
             run_id="" if row["run_id"] == NIL else row["run_id"],
@@ -195,7 +198,10 @@ def register(
     settings: Settings | None = None,
     actor: str = "",
 ) -> Edited:
-    """Enter a version of an artifact (`name:version`) as the next version of `model`. Raises ArtifactError, too."""
+    """Enter a version of an artifact as the next version of `model`. Raises ArtifactError, too.
+
+    `name:version`, or `other-project/name:version` where this project has no artifact of that whole name.
+    """
     from runstream.edits import Editor, ModelEdit
     from runstream.registration import registration
 
@@ -278,7 +284,8 @@ def _change(
     chosen = settings or Settings.from_env(os.environ)
     version = get(model, project=project, deleted=deleted, settings=chosen)
     edits: list[ModelEdit] = [
-        ModelEdit(version.model, action, version.artifact, version.digest, value, note) for value in values
+        ModelEdit(version.model, action, version.artifact, version.digest, value, note, version.artifact_project)
+        for value in values
     ]
     return Editor(chosen, actor).edit_models(version.project, edits)
 

@@ -22,7 +22,7 @@ def registration(
     note: str,
     writer: str = "",
 ) -> list[dict[str, Any]]:
-    """The ModelEdited events: register, then aliases and stage.
+    """The ModelEdited events: register, then aliases and stage. An artifact may be one of another project.
 
     `writer`: name of the spool that they go to. Raises EditRefused, ArtifactError or LookupFailed.
     """
@@ -34,7 +34,7 @@ def registration(
     words = [aliases] if isinstance(aliases, str) else list(aliases)
     changes = [("register", ""), *(("alias", word) for word in words)]
     changes += [("stage", stage)] if stage is not None else []
-    staged = ""
+    staged, holder = "", ""
     if isinstance(artifact, LoggedArtifact):
         if artifact.writer != writer:
             what = "another process, or this one before a rewind, logged it; give name:version once it is uploaded"
@@ -47,11 +47,6 @@ def registration(
             name, _, asked = str(artifact).partition(":")
             version = ArtifactVersion(settings, project, name, asked or LATEST, otherwise=elsewhere(name))
         digest, name = version.digest, version.name
-        if version.project != project:
-            what = (
-                f"it is of the project {version.project!r}, and a model is made of artifacts of its own, {project!r}; "
-                "log its files here first, which copies nothing in the object store"
-            )
-            raise EditRefused("artifact", f"{version.project}/{name}", what)
-    bodies = [model_event(ModelEdit(model, action, name, digest, value, note)) for action, value in changes]
+        holder = version.project if version.project != project else ""
+    bodies = [model_event(ModelEdit(model, action, name, digest, value, note, holder)) for action, value in changes]
     return [{**body, "digest": "", "stage": staged} for body in bodies] if staged else bodies

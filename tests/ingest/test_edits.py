@@ -50,7 +50,11 @@ def test_an_edit_of_a_model_is_kept_as_it_was_made() -> None:
     (table, row), (_, line) = rows("ModelEdited", **what)
     assert table == "model_events"
     assert {name: row[name] for name in what} == what
+    assert row["artifact_project"] == row["project"]
     assert (line["subject"], line["action"], line["value"]) == ("m", "approve", "a@dddddddddddd · fine")
+    (_, row), (_, line) = rows("ModelEdited", **what, artifact_project="research")
+    assert row["artifact_project"] == "research"
+    assert line["value"] == "research/a@dddddddddddd · fine"
 
 
 def test_logging_a_version_again_brings_it_back_and_renews_its_expiry() -> None:

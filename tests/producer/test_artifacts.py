@@ -277,6 +277,11 @@ def test_the_real_views_answer_by_version_alias_and_digest(
     assert [(one["artifact_project"], one["name"]) for one in held(elsewhere).of("ArtifactUsed")] == [
         ("p", "model")
     ] * 2
+    elsewhere.register_model("p/model:best", "served", stage="production")
+    assert {
+        (one["artifact_project"], one["artifact"], one["digest"], one["action"])
+        for one in held(elsewhere).of("ModelEdited")
+    } == {("p", "model", sums[0], action) for action in ("register", "stage")}
     with pytest.raises(runstream.ArtifactError, match=r"no artifact p/net.*nor net in project 'p'"):
         elsewhere.use_artifact("p/net").resolve()
     assert runstream.artifact("p/model", settings={"clickhouse": database}).version == "v1"

@@ -140,6 +140,7 @@ class Registry:
         value: str = "",
         note: str = "",
         actor: str = "ana",
+        of: str = "",
     ) -> None:
         at_us = int(START_US + at * MINUTE)
         self.pen.insert(
@@ -151,6 +152,7 @@ class Registry:
             action=action,
             artifact=artifact,
             digest=digest,
+            artifact_project=of or self.project,
             value=value,
             note=note,
             actor=actor,
@@ -443,6 +445,43 @@ def test_versions_of_a_model_are_numbered_by_registration(client: Client, pen: P
     assert (found[1].registered_by, found[1].run_name, found[1].run_id) == ("ana", "maker", uuid7(1))
     assert found[1].registered_at == moment(START_US + 10 * MINUTE)
     assert (found[1].changed_by, found[1].changed_at) == ("ben", moment(START_US + 20 * MINUTE))
+
+
+def test_a_version_of_a_model_may_be_an_artifact_of_another_project(
+    client: Client, pen: Pen, registry: Registry
+) -> None:
+    """An artifact with the same name and digest in the model's own project is another version."""
+    register(pen, registry, 1)
+    there = Pen(client, "research")
+    books = Registry(there)
+    maker = there.run(5, name="researcher")
+    books.artifact(maker, "net", "d0", at=1, expires=2)
+    theirs = {"artifact": "net", "digest": "d0", "of": "research"}
+    registry.model("register", 12, **theirs)
+    registry.model("alias", 13, value="champion", **theirs)
+    registry.model("stage", 14, value="production", **theirs)
+    registry.model("tag", 15, value="borrowed", **theirs)
+    second, first = queries.model_versions(client, "vision", "classifier")
+    assert (first.artifact_project, first.run_name, first.stage, first.aliases, first.tags) == (
+        *("vision", "maker", "", ()),
+        (),
+    )
+    assert (second.version, second.artifact_project, second.artifact_version, second.run_name, second.run_id) == (
+        *("v2", "research", "v0", "researcher"),
+        maker,
+    )
+    assert (second.stage, second.aliases, second.tags) == ("production", ("champion",), ("borrowed",))
+    assert queries.model_history(client, "vision", "classifier")[0].version == "v2"
+    assert queries.models(client, ["research"]) == []
+    found = queries.lineage(client, "vision", key("model", "classifier", "v2"))
+    assert ("run researcher", "artifact net:v0") in drawn(found)[1]
+    onward = queries.lineage(client, "research", key("artifact", "net", "d0"))
+    assert ("artifact net:v0", "model classifier:v2") in drawn(onward)[1]
+    assert {node.key.project for node in onward.nodes if node.kind == "model"} == {"vision"}
+    later = moment(int(START_US + 99 * MINUTE))
+    assert queries.removable_versions(client, later, projects=["research"]) == []
+    registry.model("delete", 20, **theirs)
+    assert [one.version for one in queries.removable_versions(client, later, projects=["research"])] == ["v0"]
 
 
 def test_the_last_word_on_a_model_version_counts(client: Client, pen: Pen, registry: Registry) -> None:

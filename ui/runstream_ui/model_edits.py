@@ -12,7 +12,7 @@ from runstream_ui.edits import Change
 
 
 def register(artifact: ArtifactVersion, model: str, *, stage: str, aliases: Iterable[str], note: str) -> None:
-    """Enter a version of an artifact as the next version of `model`, which begins with it where it is new."""
+    """Enter a version of an artifact as the next version of `model` of its project, which begins with it where new."""
     there = (artifact.name, artifact.digest)
     steps = [ModelEdit(model, "register", *there, note=note)]
     steps += [ModelEdit(model, "stage", *there, value=stage)] if stage else []
@@ -102,7 +102,7 @@ def _do(
     back: Sequence[tuple[str, str]],
 ) -> None:
     def made(action: str, value: str, said: str = "") -> ModelEdit:
-        return ModelEdit(version.model, action, version.artifact, version.digest, value, said)
+        return ModelEdit(version.model, action, version.artifact, version.digest, value, said, version.artifact_project)
 
     undo = Change(version.project, models=[made(action, value) for action, value in back])
     edits.apply(

@@ -71,7 +71,8 @@ def show(
     columns = ("version", "stage", "aliases", "verdict", "artifact", "run", "registered", "by", "note")
     table = new_table(*columns)
     for one in found:
-        made = f"{one.artifact}:{one.artifact_version or one.digest[:12]}"
+        of = f"{one.artifact_project}/" if one.artifact_project != one.project else ""
+        made = f"{of}{one.artifact}:{one.artifact_version or one.digest[:12]}"
         version = f"{one.version} (deleted)" if one.deleted else one.version
         words = (version, one.stage, ", ".join(one.aliases), one.verdict, made, one.run_name)
         add_row(table, *words, _time(one.registered_us), one.registered_by, one.note)
@@ -109,7 +110,7 @@ def history(
 
 @app.command("register")
 def register(
-    artifact: Annotated[str, typer.Argument(metavar="NAME[:VERSION]", help="A version of an artifact.")],
+    artifact: Annotated[str, typer.Argument(metavar="[PROJECT/]NAME[:VERSION]", help="A version of an artifact.")],
     model: Annotated[str, typer.Argument(metavar="MODEL")],
     alias: Annotated[list[str] | None, typer.Option("--alias", "-a", help="May be repeated.")] = None,
     stage: Annotated[str | None, typer.Option("--stage", "-s")] = None,

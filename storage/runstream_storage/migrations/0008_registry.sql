@@ -34,7 +34,8 @@ CREATE TABLE IF NOT EXISTS model_events
     note          String,
     actor         String,
     run_id        UUID COMMENT 'nil when it was done outside a run',
-    ver           UInt64
+    ver           UInt64,
+    artifact_project LowCardinality(String) DEFAULT project COMMENT 'project that has the artifact'
 )
 ENGINE = ReplacingMergeTree(ver)
 ORDER BY (project, model, ts_us, writer, action)

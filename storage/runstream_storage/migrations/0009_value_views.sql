@@ -354,6 +354,7 @@ CREATE VIEW IF NOT EXISTS v_model_versions
     project          LowCardinality(String) COMMENT 'Project.',
     model            String COMMENT 'Registered model.',
     version          String COMMENT 'v1, v2, ... in the order of registration.',
+    artifact_project LowCardinality(String) COMMENT 'Project that has the artifact: mostly that of the model.',
     artifact         String COMMENT 'The artifact whose version it is.',
     artifact_version String COMMENT 'That version; empty when it is not known.',
     digest           String COMMENT 'Digest of that version.',
@@ -372,7 +373,8 @@ CREATE VIEW IF NOT EXISTS v_model_versions
     deleted          UInt8 COMMENT '1: people deleted it, or the model.'
 )
 AS
-SELECT m.project AS project, m.model AS model, concat('v', toString(m.place)) AS version, m.artifact AS artifact,
+SELECT m.project AS project, m.model AS model, concat('v', toString(m.place)) AS version, m.artifact_project AS artifact_project,
+       m.artifact AS artifact,
        if(a.place > 0, concat('v', toString(a.place - 1)), '') AS artifact_version, m.digest AS digest, m.stage AS stage,
        arraySort(l.aliases) AS aliases, arraySort(t.tags) AS tags,
        multiIf(m.judged = 'approve', 'approved', m.judged = 'reject', 'rejected', '') AS verdict, m.description AS description,
@@ -382,10 +384,10 @@ SELECT m.project AS project, m.model AS model, concat('v', toString(m.place)) AS
        greatest(m.deleted_ver, w.deleted_ver) > m.alive_ver AND (m.deleted_ver > m.alive_ver OR w.deleted_ver > w.alive_ver) AS deleted
 FROM
 (
-    SELECT *, row_number() OVER (PARTITION BY project, model ORDER BY registered_us, first_ver, artifact, digest) AS place
+    SELECT *, row_number() OVER (PARTITION BY project, model ORDER BY registered_us, first_ver, artifact_project, artifact, digest) AS place
     FROM
     (
-        SELECT project, model, artifact, digest,
+        SELECT project, model, artifact_project, artifact, digest,
                minIf(ver, action = 'register') AS first_ver,
                argMinIf((ts_us, actor), ver, action = 'register') AS first, first.1 AS registered_us, first.2 AS registered_by,
                argMax((ts_us, actor), ver) AS newest, newest.1 AS changed_us, newest.2 AS changed_by,
@@ -396,7 +398,7 @@ FROM
                maxIf(ver, action = 'delete') AS deleted_ver, maxIf(ver, action IN ('restore', 'register')) AS alive_ver
         FROM model_events FINAL
         WHERE digest != ''
-        GROUP BY project, model, artifact, digest
+        GROUP BY project, model, artifact_project, artifact, digest
         HAVING countIf(action = 'register') > 0
     )
 ) AS m
@@ -409,34 +411,34 @@ LEFT JOIN
 ) AS w ON w.project = m.project AND w.model = m.model
 LEFT JOIN
 (
-    SELECT project, model, holder.1 AS artifact, holder.2 AS digest, groupArray(alias) AS aliases
+    SELECT project, model, holder.1 AS artifact, holder.2 AS digest, holder.3 AS artifact_project, groupArray(alias) AS aliases
     FROM
     (
-        SELECT project, model, value AS alias, argMaxIf((artifact, digest), ver, action = 'alias') AS holder,
+        SELECT project, model, value AS alias, argMaxIf((artifact, digest, toString(artifact_project)), ver, action = 'alias') AS holder,
                maxIf(ver, action = 'alias') AS given, groupArrayIf((digest, ver), action = 'unalias') AS taken
         FROM model_events FINAL
         WHERE action IN ('alias', 'unalias')
         GROUP BY project, model, value
         HAVING given > 0 AND NOT arrayExists(one -> one.1 IN ('', holder.2) AND one.2 > given, taken)
     )
-    GROUP BY project, model, artifact, digest
-) AS l ON l.project = m.project AND l.model = m.model AND l.artifact = m.artifact AND l.digest = m.digest
+    GROUP BY project, model, artifact_project, artifact, digest
+) AS l ON l.project = m.project AND l.model = m.model AND l.artifact_project = m.artifact_project AND l.artifact = m.artifact AND l.digest = m.digest
 LEFT JOIN
 (
-    SELECT project, model, artifact, digest, groupArray(tag) AS tags
+    SELECT project, model, artifact_project, artifact, digest, groupArray(tag) AS tags
     FROM
     (
-        SELECT project, model, artifact, digest, value AS tag
+        SELECT project, model, artifact_project, artifact, digest, value AS tag
         FROM model_events FINAL
         WHERE action IN ('tag', 'untag')
-        GROUP BY project, model, artifact, digest, value
+        GROUP BY project, model, artifact_project, artifact, digest, value
         HAVING argMax(action, ver) = 'tag'
     )
-    GROUP BY project, model, artifact, digest
-) AS t ON t.project = m.project AND t.model = m.model AND t.artifact = m.artifact AND t.digest = m.digest
+    GROUP BY project, model, artifact_project, artifact, digest
+) AS t ON t.project = m.project AND t.model = m.model AND t.artifact_project = m.artifact_project AND t.artifact = m.artifact AND t.digest = m.digest
 LEFT ANY JOIN (SELECT project, name, digest, place, run_id FROM artifact_states) AS a
-    ON a.project = m.project AND a.name = m.artifact AND a.digest = m.digest
-LEFT ANY JOIN run_names AS n ON n.project = m.project AND n.run_id = a.run_id
+    ON a.project = m.artifact_project AND a.name = m.artifact AND a.digest = m.digest
+LEFT ANY JOIN run_names AS n ON n.project = m.artifact_project AND n.run_id = a.run_id
 COMMENT 'One row a version of a registered model, deleted ones too: the last word of each of its attributes.';
 
 CREATE VIEW IF NOT EXISTS v_models

@@ -93,7 +93,8 @@ def lineage(
     """What `root` was made from, up to `upstream` links away, and what was made of it, up to `downstream` links.
 
     From an artifact to the run that made it is one link, to what that run read another. It leads into other projects
-    where a run reads an artifact of another one. Deleted runs are left out; at most `limit` nodes, the nearest first.
+    where a run reads an artifact of another one, or a model is made of one. Deleted runs are left out; at
+    most `limit` nodes, the nearest first.
     """
     root = root._replace(project=root.project or project)
     root = root._replace(name="", id=str(UUID(root.id))) if root.kind == "run" else root
@@ -149,8 +150,8 @@ class _Walk:
         found = rows(self._client, "lineage_model", project=root.project, model=root.name, version=root.id)
         if not found:
             return []
-        artifact, digest, stage, registered_us = found[0]
-        key = LineageKey("artifact", artifact, digest, root.project)
+        holder, artifact, digest, stage, registered_us = found[0]
+        key = LineageKey("artifact", artifact, digest, holder)
         self._nodes[root] = LineageNode(root, root.name, version=root.id, type=stage)
         return self._take({key: LineageNode(key, artifact)}, {(key, root): moment(registered_us)})
 
@@ -160,11 +161,11 @@ class _Walk:
         reached: dict[LineageKey, LineageNode] = {}
         edges: dict[tuple[LineageKey, LineageKey], datetime] = {}
         of = {"projects": _projects(known), "digests": [key.id for key in known]}
-        for project, model, version, artifact, digest, stage, registered_us in (
+        for project, model, version, holder, artifact, digest, stage, registered_us in (
             rows(self._client, "lineage_models", **of) if known else []
         ):
             source, key = (
-                LineageKey("artifact", artifact, digest, project),
+                LineageKey("artifact", artifact, digest, holder),
                 LineageKey("model", model, version, project),
             )
             if source in self._nodes:

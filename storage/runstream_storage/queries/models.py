@@ -41,13 +41,14 @@ class Model:
 class ModelVersion:
     """A version of an artifact as a version of a model: the last word of each attribute.
 
-    `artifact_version` and `run_id`, the run that made it, are empty when the artifact is not known here; `note` is the
-    newest one.
+    `artifact_project` has the artifact, and the run that made it: mostly the project of the model. `artifact_version`
+    and `run_id`, that run, are empty when the artifact is not known here; `note` is the newest one.
     """
 
     project: str
     model: str
     version: str
+    artifact_project: str
     artifact: str
     artifact_version: str
     digest: str
@@ -74,6 +75,7 @@ class ModelChange:
     actor: str
     action: str
     version: str
+    artifact_project: str
     artifact: str
     digest: str
     value: str
@@ -119,13 +121,14 @@ def model_versions(client: Client, project: str, model: str, *, include_deleted:
     """The versions of a model, the newest first; empty when there is no such model."""
     found = []
     for row in rows(client, "model_versions", project=project, model=model, deleted=int(include_deleted)):
-        version, artifact, artifact_version, digest, stage, aliases, tags, verdict, description, note = row[:10]
-        registered_us, registered_by, changed_us, changed_by, run_id, run_name, deleted = row[10:]
+        version, holder, artifact, artifact_version, digest, stage, aliases, tags, verdict, description = row[:10]
+        note, registered_us, registered_by, changed_us, changed_by, run_id, run_name, deleted = row[10:]
         found.append(
             ModelVersion(
                 project=project,
                 model=model,
                 version=version,
+                artifact_project=holder,
                 artifact=artifact,
                 artifact_version=artifact_version,
                 digest=digest,

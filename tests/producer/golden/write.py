@@ -111,6 +111,16 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "digest": "ef" * 32,
         "artifact_project": "shared",
     },
+    "ModelEdited": {
+        **CONTROL,
+        "model": "digits",
+        "action": "stage",
+        "artifact": "model",
+        "digest": "ab" * 32,
+        "value": "production",
+        "note": "0.99 on the held-out set",
+        "artifact_project": "shared",
+    },
     "MediaStored": {**CONTROL, "seq": -1, "stored": ["ab" * 32, "0f" * 32], "lost": ["cd" * 32]},
     "Heartbeat": {**CONTROL, "seq": -1, "metric_seq": 999, "spooled_bytes": 1 << 20},
 }

@@ -194,14 +194,15 @@ def _versions(model: Model) -> None:
 
 def _version_row(one: ModelVersion, chosen: ModelVersion, now: datetime) -> Row:
     link = urls.page_link("models", project=one.project, model=one.model, version=one.version)
-    artifact = f"{one.artifact}:{one.artifact_version or one.digest[:12]}"
+    of = f"{one.artifact_project}/" if one.artifact_project != one.project else ""
+    artifact = f"{of}{one.artifact}:{one.artifact_version or one.digest[:12]}"
     verdict = {"approved": "✓ approved", "rejected": "✗ rejected"}.get(one.verdict, "")
     run = Cell("")
     if one.run_name:
         run = Cell(
             formats.middle_cut(one.run_name, 28),
             one.run_name,
-            href=urls.run_link(one.project, one.run_id),
+            href=urls.run_link(one.artifact_project, one.run_id),
             swatch=run_colour(one.run_id),
         )
     return Row(
@@ -214,7 +215,9 @@ def _version_row(one: ModelVersion, chosen: ModelVersion, now: datetime) -> Row:
             Cell(
                 formats.middle_cut(artifact, 36),
                 artifact,
-                href=urls.page_link("artifacts", project=one.project, artifact=one.artifact, version=one.digest),
+                href=urls.page_link(
+                    "artifacts", project=one.artifact_project, artifact=one.artifact, version=one.digest
+                ),
             ),
             run,
             Cell(formats.middle_cut(" ".join(one.note.split()), _MANY), one.note),
@@ -230,7 +233,7 @@ def _open(versions: list[ModelVersion], row: str, column: str) -> None:
     if one is None:
         return
     if column == "run":
-        frame.go("run", project=one.project, run=one.run_id)
+        frame.go("run", project=one.artifact_project, run=one.run_id)
     if column == "artifact":
-        frame.go("artifacts", project=one.project, artifact=one.artifact, version=one.digest)
+        frame.go("artifacts", project=one.artifact_project, artifact=one.artifact, version=one.digest)
     urls.put("version", row)

@@ -32,18 +32,19 @@ def model_history(project: str, model: str) -> None:
     """The newest first."""
     found = artifact_data.model_history(project, model)
     now = datetime.now(UTC)
-    items = "".join(_item(change, now) for change in found[:_SHOWN])
+    items = "".join(_item(project, change, now) for change in found[:_SHOWN])
     st.html(f'<ul class="rs-events" aria-label="History of the model">{items}</ul>')
     if len(found) > _SHOWN:
         st.caption(f"The newest {_SHOWN} of {formats.plural(len(found), 'change')}.")
 
 
-def _item(change: ModelChange, now: datetime) -> str:
+def _item(project: str, change: ModelChange, now: datetime) -> str:
     what = in_html(_SAID.get(change.action, change.action))
     about = f" <b>{in_html(change.version)}</b>" if change.version else " the model"
     value = in_html(formats.middle_cut(change.value, _LONG))
     if change.action == "register":
-        said = f"registered {in_html(change.artifact)} as{about}"
+        of = f"{change.artifact_project}/" if change.artifact_project != project else ""
+        said = f"registered {in_html(of + change.artifact)} as{about}"
     elif change.action == "stage":
         said = f"moved{about} to <b>{value}</b>" if value else f"took{about} out of its stage"
     elif change.action == "alias":

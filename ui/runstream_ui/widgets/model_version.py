@@ -45,7 +45,8 @@ def _usage(version: ModelVersion) -> None:
     reference = f"{version.model}:{version.aliases[0] if version.aliases else version.version}"
     quoted = reference.replace("\\", "\\\\").replace('"', '\\"')
     st.code(f'from runstream import models\n\nfolder = models.get("{quoted}").download()', language="python")
-    artifact = f"{version.artifact}:{version.artifact_version}".replace('"', '\\"')
+    of = f"{version.artifact_project}/" if version.artifact_project != version.project else ""
+    artifact = f"{of}{version.artifact}:{version.artifact_version}".replace('"', '\\"')
     st.markdown("In a run, which keeps the lineage:")
     st.code(f'folder = run.use_artifact("{artifact}").download()', language="python")
 
@@ -55,17 +56,17 @@ def _run(version: ModelVersion) -> None:
     if not version.run_id or not version.run_name:
         st.html('<div class="rs-line">The run that made it is not known here.</div>')
         return
-    link = urls.run_link(version.project, version.run_id)
+    link = urls.run_link(version.artifact_project, version.run_id)
     st.html(
         f'<div class="rs-head"><span class="rs-swatch" style="background:{run_colour(version.run_id)}"></span>'
         f'<span>Made by <a href="{in_html(link)}" target="_self" title="{in_html(version.run_name)}">'
         f"{in_html(formats.middle_cut(version.run_name, 48))}</a></span></div>"
     )
-    found = {entry.metric: entry for entry in data.summaries(version.project, (version.run_id,))}
+    found = {entry.metric: entry for entry in data.summaries(version.artifact_project, (version.run_id,))}
     if not found:
         st.html('<div class="rs-line">It logged no metrics.</div>')
         return
-    definitions = data.definitions(version.project, (version.run_id,))
+    definitions = data.definitions(version.artifact_project, (version.run_id,))
     names = columns.decisive_first(list(found))
     names.sort(key=lambda name: not definitions.of(name).goal)
     rows = "".join(_metric(found[name], definitions) for name in names[:_METRICS])
