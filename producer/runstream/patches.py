@@ -10,6 +10,7 @@ from runstream.masking import MASK, LineMasker
 
 _FILE = re.compile(r"^diff --git ", re.MULTILINE)
 _HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
+_MODULE = re.compile(r"^(?:index \S+ 160000|(?:new|deleted|old) (?:file )?mode 160000)", re.MULTILINE)
 _BASE64 = re.compile(r"[ \t]*[A-Za-z0-9+/]{40,76}={0,2}[ \t]*\r?")
 
 
@@ -25,7 +26,7 @@ def text_parts(diff: str) -> tuple[str, list[str]]:
         name = part.split("\n", 1)[0].rsplit(" b/", 1)[-1]
         if "\nBinary files " in head or "\nGIT binary patch" in head:
             binary.append(name)
-        elif re.search(r"^(?:index \S+ 160000|(?:new|deleted|old) (?:file )?mode 160000)", head, re.MULTILINE):
+        elif _MODULE.search(head) or ("\nindex " not in head and "\n+Subproject commit " in part):  # with changes only
             commits = re.findall(r"^[+-]Subproject commit (\S+)", part, re.MULTILINE)
             modules.append(f"{name}: {' -> '.join(commits)}")
         else:
@@ -34,7 +35,10 @@ def text_parts(diff: str) -> tuple[str, list[str]]:
     if binary:
         notes += ["Binary files that differ, not in this patch:", *map("  {}".format, binary)]
     if modules:
-        notes += ["Submodules at another commit, not in this patch:", *map("  {}".format, modules)]
+        notes += [
+            "Submodules at another commit or with changes of their own, not in this patch:",
+            *map("  {}".format, modules),
+        ]
     return "".join(texts), notes
 
 

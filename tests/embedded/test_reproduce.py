@@ -151,3 +151,43 @@ def test_a_run_of_changed_files_is_done_again_from_a_second_clone(
     assert cli("reproduce", "first", "--write", str(tmp_path / "again")).returncode == 2
     one = cli("fingerprint", str(repository / "data" / "numbers.txt")).stdout.strip()
     assert one in files["reproduce.sh"]
+
+
+def test_submodules_stand_where_they_stood_and_what_is_lost_is_said(
+    up: dict[str, Any], environment: dict[str, str], tmp_path: Path
+) -> None:
+    module, project = tmp_path / "module", tmp_path / "project"
+    for place in (module, project):
+        git(tmp_path, "init", "-q", str(place))
+    for number in range(2):
+        (module / "x").write_text(f"commit {number}")
+        git(module, "add", ".")
+        git(module, "commit", "-q", "-m", str(number))
+    (project / "table.bin").write_bytes(b"\x00\x01")
+    lines = ["import runstream", "with runstream.init(project='p', name='modular'):", "    print(open('lib/x').read())"]
+    (project / "train.py").write_text("\n".join([*lines, ""]))
+    git(project, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(module), "lib")
+    git(project, "add", ".")
+    git(project, "commit", "-q", "-m", "all")
+    git(project, "checkout", "-q", "--detach")
+    (project / "table.bin").write_bytes(b"\x00\x02")
+    git(project / "lib", "checkout", "-q", "HEAD~1")
+    (project / "lib" / "x").write_text("changed")
+    subprocess.run([sys.executable, "train.py"], cwd=project, env=environment, check=True, capture_output=True)
+    client = connect(up["sql_url"])
+    asked = "SELECT count() FROM v_artifacts WHERE name = 'source-code'"
+    wait_until(lambda: client.query(asked).result_rows[0][0] == 1)
+
+    whole = [sys.executable, "-m", "runstream_deploy.cli", "reproduce", "modular", "--write", str(tmp_path / "again")]
+    done = subprocess.run(whole, env=environment, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    script = (tmp_path / "again" / "reproduce.sh").read_text()
+    assert "# NOT REPRODUCIBLE: binary files were changed, which is not kept: table.bin" in script
+    assert "# NOT REPRODUCIBLE: submodules had changes that were not committed, which is not kept: lib" in script
+    allowed = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "protocol.file.allow", "GIT_CONFIG_VALUE_0": "always"}
+    settings = {**environment, **allowed, "RUNSTREAM_DIR": str(tmp_path / "elsewhere"), "PYTHON": sys.executable}
+    settings["REPOSITORY"] = str(project)
+    again = ["bash", str(tmp_path / "again" / "reproduce.sh"), str(tmp_path / "work")]
+    second = subprocess.run(again, env=settings, check=False, capture_output=True, text=True)
+    assert second.returncode == 0, second.stderr
+    assert second.stdout == "commit 0\n"

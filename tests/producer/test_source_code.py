@@ -156,6 +156,13 @@ def test_a_submodule_at_another_commit_is_named(repository: Path, tmp_path: Path
     old, new = git(module, "rev-parse", "HEAD"), git(module, "rev-parse", "HEAD~1")
     assert f"#   lib: {old} -> {new}\n" in told
     assert "diff --git" not in told
+    (repository / "lib" / "x").write_text("changed")
+    assert f"#   lib: {old} -> {new}-dirty\n" in changes(repository)
+    git(repository / "lib", "checkout", "-q", "-f", old)
+    (repository / "lib" / "x").write_text("changed")
+    told = changes(repository)
+    assert f"#   lib: {old} -> {old}-dirty\n" in told
+    assert "diff --git" not in told
 
 
 def test_too_large_a_patch_leaves_its_statistics(repository: Path) -> None:

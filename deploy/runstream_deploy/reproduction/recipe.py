@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from runstream.errors import RunstreamError
 from runstream.source_code import NAME, PATCH, SCRIPTS
+from runstream_deploy.reproduction.losses import binary_files, submodules
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -90,6 +91,7 @@ def recipe_of(client: Client, header: RunHeader, store: Any) -> Recipe:
         problems.append("the code was in no git repository: it is not known")
     if b"\n# The patch is larger" in files.get(PATCH, b""):
         problems.append("the changes that were not committed were too large to be kept; their statistics are")
+    problems += _lost(files.get(PATCH, b""))
     datasets = queries.datasets(client, run.project, [run.run_id])
     variables, others = _variables(writer)
     return Recipe(
@@ -119,6 +121,18 @@ def recipe_of(client: Client, header: RunHeader, store: Any) -> Recipe:
         outputs=[Input("artifact", f"{v.name}:{v.version}", v.digest, "") for v in outputs if v.type != "code"],
         problems=problems,
     )
+
+
+def _lost(patch: bytes) -> list[str]:
+    """What the patch says that it lacks. Files that git did not know are mostly results, and said beside the patch."""
+    lost = []
+    if binary := binary_files(patch):
+        more = f" and {len(binary) - 5} more" if len(binary) > 5 else ""
+        lost.append(f"binary files were changed, which is not kept: {', '.join(binary[:5])}{more}")
+    dirty = [module.path for module in submodules(patch) if module.dirty]
+    if dirty:
+        lost.append(f"submodules had changes that were not committed, which is not kept: {', '.join(dirty)}")
+    return lost
 
 
 def requirements(writer: Writer, problems: list[str]) -> list[str]:

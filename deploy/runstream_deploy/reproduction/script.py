@@ -9,11 +9,11 @@ from pathlib import PurePosixPath
 
 from runstream.masking import MASK
 from runstream.source_code import NOTEBOOK, PATCH, SCRIPTS
+from runstream_deploy.reproduction.losses import submodules, unknown_files
 from runstream_deploy.reproduction.recipe import Recipe
 
 SCRIPT, REQUIREMENTS, APPLY = "reproduce.sh", "requirements.txt", "apply_patch.py"
 _ASKED = re.compile(r"\$\{(\w+):\?it was a secret, and has to be given\}")
-_UNKNOWN = re.compile(rb"^# Files that git does not know \((\d+)\)", re.MULTILINE)
 
 
 def files_of(recipe: Recipe) -> dict[str, bytes]:
@@ -74,8 +74,10 @@ def _code(recipe: Recipe, *, written: bool) -> list[str]:
             'git clone --quiet "$REPOSITORY" "$WORK"',
             f'git -C "$WORK" checkout --quiet --detach {shlex.quote(recipe.commit)}' + _of_branch(recipe),
         ]
-        if b"\n# Submodules at" in recipe.code_files.get(PATCH, b""):
-            lines.append('git -C "$WORK" submodule update --init --recursive   # see the heading of diff.patch')
+        lines.append('[ ! -e "$WORK/.gitmodules" ] || git -C "$WORK" submodule --quiet update --init --recursive')
+        for module in submodules(recipe.code_files.get(PATCH, b"")):
+            place = f'"$WORK"/{shlex.quote(module.path)}'
+            lines.append(f"git -C {place} checkout --quiet --detach {module.commit}   # not the one of the commit")
     else:
         lines.append('mkdir -p "$WORK"')
     scripts = [name for name in recipe.code_files if name.startswith(f"{SCRIPTS}/")]
@@ -83,10 +85,8 @@ def _code(recipe: Recipe, *, written: bool) -> list[str]:
         fetch = f'runstream artifacts get {shlex.quote(recipe.code)} "$HERE" --project {shlex.quote(recipe.project)}'
         lines.append(fetch)
     if PATCH in recipe.code_files:
-        if match := _UNKNOWN.search(recipe.code_files[PATCH]):
-            lines.append(f"# {int(match[1])} files that git did not know are not brought back; diff.patch names them")
-        if b"\n# Binary files that differ" in b"\n" + recipe.code_files[PATCH]:
-            lines.append("# Binary files that were changed are not brought back; diff.patch names them")
+        if unknown := unknown_files(recipe.code_files[PATCH]):
+            lines.append(f"# {unknown} files that git did not know are not brought back; diff.patch names them")
         masked = MASK.encode() in recipe.code_files[PATCH]
         if masked and not written:
             lines += [f"cat > \"$HERE/{APPLY}\" <<'APPLY_PATCH'", _apply().rstrip("\n"), "APPLY_PATCH"]
