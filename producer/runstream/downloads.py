@@ -173,7 +173,10 @@ def _fetch(file: File, target: Path, store: ObjectStore, progress: Callable[[int
                 raise ArtifactError(f"{file.path} is not in the object store any more: {error}") from error
         if digest.hexdigest() != file.sha256:
             part.truncate(0)
-            raise ArtifactError(f"{file.path} arrived damaged: its sha256 is not {file.sha256}. Fetch it again.")
+            raise ArtifactError(
+                f"{file.path} arrived damaged: its sha256 is not {file.sha256}. "
+                "Fetch it again; if that is of no use, the object in the store is damaged."
+            )
         part.flush()
         Path(part.name).replace(target)
 

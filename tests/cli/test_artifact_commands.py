@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 
 import runstream
 from ingest.ingest_worker import WorkerProcess
+from runstream import models
 from runstream.edits import Editor
 from runstream.settings import VARIABLES, Settings
 from runstream_deploy.cli.app import app
@@ -239,9 +240,7 @@ def test_lineage_goes_through_three_runs(embedded: Place, file: Callable[..., Pa
     assert [(link.name, link.asked) for link in read.used_by()] == [("train", "latest")]
 
 
-def test_a_run_reads_an_artifact_of_another_project(
-    embedded: Place, file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_reads_an_artifact_of_another_project(embedded: Place, file: Callable[..., Path], tmp_path: Path) -> None:
     with embedded.run("maker") as run:
         run.log_artifact(file("weights"), name="net/base", type="model", aliases=["best"])
     home = embedded.project
@@ -251,19 +250,27 @@ def test_a_run_reads_an_artifact_of_another_project(
         assert (used.download(tmp_path / "w") / "f.txt").read_text() == "weights"
         assert (used.project, used.name, used.version) == (home, "net/base", "v0")
         run.log_artifact(file("tuned"), name="tuned")
-        with pytest.MonkeyPatch.context() as patch:
-            said: list[str] = []
-            patch.setattr("runstream.described.warn", said.append)
-            run.register_model(used, "net")
-        assert "log its files here first" in said[0]
+        run.register_model(used, "net", stage="staging")
     got = other.json("artifacts", "get", f"{home}/net/base", str(tmp_path / "cli"))
     assert (got["name"], got["version"], got["files"]) == ("net/base", "v0", 1)
     assert other.json("artifacts", "ls", f"{home}/net/base")[0]["project"] == home
     assert "no artifact" in other.command("artifacts", "get", f"{home}/net", code=1)
-    assert "log its files here" in other.command("models", "register", f"{home}/net/base", "net", code=2)
+    other.command("models", "register", f"{home}/net/base:best", "second", "--alias", "champion")
+    other.command("models", "promote", "net", "production")
+    (version,) = other.json("models", "show", "net")
+    assert (version["project"], version["artifact_project"], version["artifact"], version["artifact_version"]) == (
+        *(other.project, home, "net/base"),
+        "v0",
+    )
+    assert (version["stage"], version["run_name"]) == ("production", "maker")
+    found = models.get("second:champion", project=other.project, settings=other.settings)
+    assert (found.download(tmp_path / "model") / "f.txt").read_text() == "weights"
+    assert [one["name"] for one in other.json("models", "ls")] == ["net", "second"]
+    assert embedded.json("models", "ls") == []
     graph = other.json("artifacts", "lineage", "tuned")
-    names = {(node["key"]["project"], node["name"]) for node in graph["nodes"]}
+    names = {(node["key"]["project"], node["name"]) for node in graph["nodes"] if node["key"]["kind"] != "model"}
     assert names == {(home, "maker"), (home, "net/base"), (other.project, "reader"), (other.project, "tuned")}
+    assert f"model (production) {other.project}/net:v1" in embedded.command("artifacts", "lineage", "net/base")
     assert f"artifact (model) {home}/net/base:v0" in other.command("artifacts", "lineage", "tuned")
     shown = embedded.json("artifacts", "show", "net/base")
     assert shown["used by"] == [run.id]
