@@ -88,7 +88,10 @@ def connect(
     import clickhouse_connect
     from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
+    from runstream_storage.whole_answers import pool_for
+
     parsed = ClickHouseSettings.from_url(url) if isinstance(url, str) else url
+    interface = "https" if parsed.secure else "http"
     try:
         return clickhouse_connect.get_client(
             host=parsed.host,
@@ -97,7 +100,8 @@ def connect(
             password=parsed.password,
             database=parsed.database if database is None else database,
             secure=parsed.secure,
-            interface="https" if parsed.secure else "http",
+            interface=interface,
+            pool_mgr=pool_for(interface, parsed.host, parsed.port),
             connect_timeout=connect_timeout_s,
             send_receive_timeout=query_timeout_s,
             autogenerate_session_id=False,
