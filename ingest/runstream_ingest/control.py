@@ -14,6 +14,7 @@ from runstream_ingest.limits import check_header
 from runstream_ingest.versions import version
 
 KEEP_EARLIEST = (1 << 64) - 1
+MAX_LONG = (1 << 63) - 1
 NOT_ENDED = (0, "", 0, "", -1)
 _MAPS = ("git", "environment", "machine", "packages", "job", "determinism", "sources", "container")
 
@@ -21,6 +22,8 @@ _MAPS = ("git", "environment", "machine", "packages", "job", "determinism", "sou
 def rows_of(kind: str, event: Mapping[str, Any]) -> tuple[TableRow, ...]:
     """What `event` writes. Raises MessageUnusable when a field does not fit its column."""
     check_header(event["project"].encode(), event["writer_id"], event["attempt"], event["rank"])
+    if event["seq"] == MAX_LONG:
+        raise MessageUnusable("invalid", f"seq is {event['seq']}; the one behind it exceeds 63 bits")
     ver = version(event["attempt"], event["time_us"], event["writer_id"])
     header = Header(
         project=event["project"],

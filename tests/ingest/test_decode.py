@@ -38,7 +38,12 @@ HOSTILE = {
     "unknown_schema": [b"\xc3\x01" + bytes(8) + GOOD[10:]],
     "truncated": [GOOD[:10], GOOD[:30], GOOD[:-1]],
     "unreadable": [GOOD + b"\x00"],
-    "invalid": [frame(times_us=[1]), frame(project=""), control("Heartbeat", rank=-1)],
+    "invalid": [
+        frame(times_us=[1]),
+        frame(project=""),
+        control("Heartbeat", rank=-1),
+        control("Heartbeat", seq=(1 << 63) - 1),
+    ],
     "oversized": [frame(rows=100_000)],
 }
 
