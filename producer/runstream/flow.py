@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 from runstream.endings import raised_by_signal_handler
@@ -44,6 +45,8 @@ class Callbacks:
         self._told_lag = False
         self._mark: tuple[int, int, float] | None = None
         """Sequences of row and event that were next at some moment (monotonic seconds), and are not acknowledged."""
+        self._marked: Path | None = None
+        """The spool that the mark is of: one that a rewind or a fork began counts from 0."""
         self._once = Once()
 
     def on_lag(self, callback: Callable[[Lag], object], after_s: float) -> None:
@@ -80,6 +83,8 @@ class Callbacks:
                 self._call(callback, Lag(0.0, 0, 0))
 
     def _lag(self, writer: SpoolWriter, now: float) -> Lag:
+        if self._marked != writer.directory:
+            self._mark, self._marked = None, writer.directory
         place = acknowledged(writer.directory)
         rows, events = (place.row_seq, place.event_seq) if place is not None else (0, 0)
         if self._mark is None or (rows >= self._mark[0] and events >= self._mark[1]):

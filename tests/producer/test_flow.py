@@ -348,6 +348,28 @@ def test_on_lag_is_told_while_nothing_arrives_and_once_when_it_has(
     assert len(told) == before
 
 
+def test_what_a_rewind_begins_does_not_lag_behind_what_it_ended(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sequences of the new part begin at 0: all of it has arrived long before it has as many rows as the old."""
+    monkeypatch.setattr("runstream.flow.EVERY_S", 0.0)
+    told: list[runstream.Lag] = []
+    run = runstream.init()
+    for i in range(100):
+        run.log({"a": i})
+    run.on_lag(told.append, after_s=0.0)
+    run._callbacks.tell(run._writer)
+    run._callbacks.tell(run._writer)
+    assert told[-1].rows == 100
+    run.rewind(10)
+    run.log({"a": 1})
+    assert run._writer is not None
+    Cursor(position=run._writer.position).save(run.spool)
+    for _ in range(2):
+        run._callbacks.tell(run._writer)
+    assert told[-1] == (0.0, 0, 0)
+
+
 def test_a_callback_without_need_costs_the_loop_no_file(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looks = []
     monkeypatch.setattr("runstream.flow.acknowledged", lambda directory: looks.append(1))
