@@ -1,4 +1,4 @@
-"""Any interleaving of crashes, retries, replays and zombies, over a model of the broker and of the database."""
+"""Any interleaving of crashes, retries, replays, zombies and reset offsets, over a model of the broker and of the database."""
 
 from __future__ import annotations
 
@@ -177,6 +177,11 @@ class World:
         log = self.broker.logs[source.partition]
         await steps.put(carried([record(log[i], i, partition=source.partition) for i in range(start, end)]))
 
+    def reset(self) -> None:
+        """The group is deleted, as one may: while no batch is interrupted."""
+        if not any(metadata for _, metadata in self.broker.committed.values()):
+            self.broker.committed.clear()
+
     async def wake(self) -> None:
         """The zombies' inserts arrive."""
         late, self.database.late = self.database.late, []
@@ -196,6 +201,7 @@ ACTS = st.one_of(
         st.booleans(),
     ),
     st.tuples(st.just("wake")),
+    st.tuples(st.just("reset")),
 )
 
 
