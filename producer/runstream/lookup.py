@@ -34,6 +34,7 @@ def ask(url: str, sql: str, parameters: dict[str, str], timeout_s: float) -> lis
     import urllib.error
     import urllib.parse
     import urllib.request
+    from http.client import HTTPException
 
     parts = urllib.parse.urlsplit(url)
     host = parts.hostname or "127.0.0.1"
@@ -57,6 +58,6 @@ def ask(url: str, sql: str, parameters: dict[str, str], timeout_s: float) -> lis
         with error:
             reason = error.read(300).decode("utf-8", "replace").strip() or str(error)
         raise LookupFailed(where, reason) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, HTTPException, ValueError, KeyError, TypeError) as error:
         raise LookupFailed(where, f"{type(error).__name__}: {error}") from None
     return rows if isinstance(rows, list) else []
