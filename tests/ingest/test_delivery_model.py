@@ -1,4 +1,4 @@
-"""Any interleaving of crashes, retries, replays, zombies and reset offsets, over a model of the broker and of the database."""
+"""Any interleaving of crashes, retries, replays, zombies and resets, over a model of the broker and of the database."""
 
 from __future__ import annotations
 
