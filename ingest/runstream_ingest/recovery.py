@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import NoError, UnknownTopicOrPartitionError, for_code
 
 from runstream.kafka_offsets import committed_by
 from runstream.kafka_options import KafkaOptions
@@ -218,4 +219,7 @@ async def existing(options: KafkaOptions, topics: Collection[str]) -> set[Source
         described = await admin.describe_topics(sorted(topics))
     finally:
         await admin.close()
+    for topic in described:
+        if topic["error_code"] not in (NoError.errno, UnknownTopicOrPartitionError.errno):
+            raise for_code(topic["error_code"])(f"the brokers do not say which partitions {topic['topic']} has")
     return {Source(topic["topic"], one["partition"]) for topic in described for one in topic["partitions"]}
