@@ -54,7 +54,8 @@ def _pools(pid: int, scheme: str, proxy: str | None) -> PoolManager:
 
 def _whole(response: HTTPResponse) -> HTTPResponse:
     """`response`. Raises ProtocolError when its headers do not say where it ends."""
-    bounded = response.chunked or "content-length" in response.headers or response.status in _WITHOUT_BODY
+    length = response.headers.get("content-length", "")
+    bounded = response.chunked or length.isdigit() or response.status in _WITHOUT_BODY
     if response.version >= _HTTP_1_1 and not bounded:
         response.close()
         raise ProtocolError("the answer broke off within its headers")

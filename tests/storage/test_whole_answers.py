@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import threading
@@ -71,10 +72,12 @@ def test_an_answer_cut_at_any_byte_before_its_end_is_an_error(serve: Serve, answ
     pool = pool_for("http", "127.0.0.1", port)
     url = f"http://127.0.0.1:{port}/"
     assert pool.request("POST", url, body=b"SELECT 1").data == b"abc"
+    read = {}
     for size in range(len(answer.rstrip())):
         serve(answer[:size])
-        with pytest.raises(HTTPError):
-            pool.request("POST", url, body=b"SELECT 1", retries=False)
+        with contextlib.suppress(HTTPError):
+            read[answer[:size]] = pool.request("POST", url, body=b"SELECT 1", retries=False).data
+    assert read == {}
 
 
 def test_an_answer_without_a_body_needs_no_length(serve: Serve) -> None:
