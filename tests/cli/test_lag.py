@@ -46,6 +46,9 @@ def test_a_group_that_never_committed_has_all_before_it(runstream: Runstream, cl
     assert f"{cluster} has never committed" in shown
     assert "never" in shown
     assert f"{cluster}: 2 messages" in shown
+    assert f"{cluster}.metrics" not in shown
+    assert "partitions are up to date" in shown
+    assert f"{cluster}.metrics" in runstream("lag", "--all").stdout
 
 
 def test_a_limit_that_is_passed_ends_with_1_also_while_watching(runstream: Runstream, cluster: str, kafka: Any) -> None:

@@ -12,6 +12,7 @@ import typer
 from runstream_deploy.cli.connection import AsJson, Directory, Url, database_url, settings_of
 from runstream_deploy.cli.editing import WAIT_S, Actor, Project, Wait, finish, tell_written
 from runstream_deploy.cli.exits import FOUND, USAGE, fail, told
+from runstream_deploy.cli.progress import progress_of
 from runstream_deploy.cli.tables import add_row, figure, new_table
 
 if TYPE_CHECKING:
@@ -168,8 +169,7 @@ def get(
 
         runstream artifacts get other-project/digits:best
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
 
     from runstream import downloads
 
@@ -178,7 +178,7 @@ def get(
         files = downloads.chosen(version.files, only or None)
         wanted = [file for file in files if references or not file.ref]
         columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        with progress_of(*columns) as bar:
             task = bar.add_task("", total=sum(file.size for file in wanted))
             place = version.download(
                 target, only=only or None, references=references, progress=lambda n: bar.advance(task, n)

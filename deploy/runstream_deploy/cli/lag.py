@@ -29,6 +29,7 @@ def lag(
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Go on until Ctrl-C; with --json a line each time.")
     ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Show the partitions that are up to date, too.")] = False,
     every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks with --watch.")] = 2.0,
     group: Group = DEFAULT_GROUP,
     as_json: AsJson = False,
@@ -50,7 +51,7 @@ def lag(
     with told():
         settings = settings_of(directory)
         options, topics = kafka_options(settings, "lag"), topics_of(settings)
-        screen = Screen(group, as_json=as_json, live=watch)
+        screen = Screen(group, everything=everything, as_json=as_json, live=watch)
         with screen:
             while True:
                 found = running(ask(options, topics, group))
@@ -66,11 +67,12 @@ def lag(
 class Screen:
     """Shows one answer after the other: lines of JSON, or one table that is drawn again in its place."""
 
-    def __init__(self, group: str, *, as_json: bool, live: bool) -> None:
+    def __init__(self, group: str, *, everything: bool, as_json: bool, live: bool) -> None:
         from rich.console import Console
         from rich.live import Live
 
         self._group = group
+        self._everything = everything
         self._as_json = as_json
         self._console = Console()
         self._live = Live(console=self._console, auto_refresh=False) if live and not as_json else None
@@ -87,9 +89,9 @@ class Screen:
         if self._as_json:
             typer.echo(json.dumps(document(found, self._group)))
         elif self._live is not None:
-            self._live.update(drawn(found, self._group), refresh=True)
+            self._live.update(drawn(found, self._group, everything=self._everything), refresh=True)
         else:
-            self._console.print(drawn(found, self._group))
+            self._console.print(drawn(found, self._group, everything=self._everything))
 
 
 def document(found: Sequence[Lag], group: str) -> dict[str, object]:
@@ -102,18 +104,21 @@ def document(found: Sequence[Lag], group: str) -> dict[str, object]:
     }
 
 
-def drawn(found: Sequence[Lag], group: str) -> RenderableType:
+def drawn(found: Sequence[Lag], group: str, *, everything: bool) -> RenderableType:
     from rich.console import Group as Stacked
     from rich.text import Text
 
     numbers = ("begin", "done to", "end", "messages", "seconds")
     table = new_table("topic", "partition", *numbers, right=("partition", *numbers))
-    for one in found:
+    shown = [one for one in found if everything or one.messages or one.removed]
+    for one in shown:
         done = "never" if one.committed is None else str(one.committed)
         cells = (one.topic, str(one.partition), str(one.begin), done, str(one.end))
         add_row(table, *cells, f"{one.messages:,}", f"{one.seconds:,.1f}")
+    hidden = len(found) - len(shown)
     behind = max((one.seconds for one in found), default=0.0)
-    lines = [Text(f"{group}: {sum(one.messages for one in found):,} messages, {behind:,.1f} s behind")]
+    lines = [Text(f"{hidden:,} of {len(found):,} partitions are up to date; --all shows them, too.")] if hidden else []
+    lines += [Text(f"{group}: {sum(one.messages for one in found):,} messages, {behind:,.1f} s behind")]
     if any(one.messages for one in found) and all(one.committed is None for one in found):
         lines.append(Text(f"The group {group} has never committed anything here: is it the one of the ingest workers?"))
     lines += [
@@ -125,4 +130,4 @@ def drawn(found: Sequence[Lag], group: str) -> RenderableType:
         for one in found
         if one.removed
     ]
-    return Stacked(table, *lines)
+    return Stacked(*([table] if shown else []), *lines)

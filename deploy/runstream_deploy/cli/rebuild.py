@@ -10,6 +10,7 @@ import typer
 
 from runstream_deploy.cli.connection import AsJson, Directory, Url, check_may_write, database_url, settings_of
 from runstream_deploy.cli.exits import FOUND, USAGE, fail, told
+from runstream_deploy.cli.progress import progress_of
 from runstream_deploy.cli.tables import add_row, new_table
 from runstream_deploy.cli.verify import SHOWN, known, scope_of
 
@@ -35,7 +36,7 @@ def rebuild(
         runstream rebuild baseline-3
     """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     from runstream_deploy.audit import Report
     from runstream_deploy.audit.rollups import batches, compare, runs_of
@@ -53,7 +54,7 @@ def rebuild(
             fail(f"The database has nothing of {scope.name}. `runstream runs ls` shows the runs that are there.")
         report, done = Report(), 0
         columns = (TextColumn("Computing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        with progress_of(*columns) as bar:
             task = bar.add_task("", total=None)
             if dry_run:
                 compare(client, scope, report, lambda n, total: bar.update(task, completed=n, total=total))

@@ -12,6 +12,7 @@ import typer
 from runstream_deploy.cli.connection import AsJson, Directory, Url, check_may_write, database_url, settings_of
 from runstream_deploy.cli.exits import FOUND, USAGE, fail, told
 from runstream_deploy.cli.kafka import DEFAULT_GROUP, Group, kafka_options, running, topic_of, topics_of
+from runstream_deploy.cli.progress import progress_of
 from runstream_deploy.cli.times import offset_range, period
 
 if TYPE_CHECKING:
@@ -47,8 +48,7 @@ def replay(
 
         runstream replay --since 2026-11-23T08:00 --until 2h --rate 200000
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     from runstream_deploy.operations.replay import Selection
     from runstream_deploy.operations.replay import replay as again
@@ -75,7 +75,7 @@ def replay(
             until_ms=until_ms,
         )
         columns = (TextColumn("Reading again"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        with progress_of(*columns) as bar:
             task = bar.add_task("", total=None)
             done = running(
                 again(

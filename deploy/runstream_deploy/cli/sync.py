@@ -14,6 +14,7 @@ import typer
 from runstream_deploy.cli.connection import AsJson, Url, database_url, settings_of
 from runstream_deploy.cli.exits import FOUND, RUNNING, STOPPED, USAGE, fail, told
 from runstream_deploy.cli.kafka import running
+from runstream_deploy.cli.progress import progress_of
 from runstream_deploy.errors import NoDatabase
 
 if TYPE_CHECKING:
@@ -44,8 +45,7 @@ def sync(
 
         runstream sync /mnt/usb/node-*/runstream --jobs 8 --json
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     with told():
         settings = settings_of(None, clickhouse)
@@ -55,7 +55,7 @@ def sync(
                 fail(f"{one} holds no spool/ directory: nothing was ever logged there.", FOUND)
         connect, objects, trouble = target_of(settings)
         columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-        with Progress(TextColumn("{task.description}"), *columns, console=Console(stderr=True)) as bar:
+        with progress_of(TextColumn("{task.description}"), *columns, transient=False) as bar:
             task = bar.add_task("Sending", total=None)
 
             def show(done: int, total: int) -> None:

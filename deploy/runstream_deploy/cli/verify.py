@@ -11,6 +11,7 @@ import typer
 from runstream_deploy.cli.connection import AsJson, Directory, Url, database_url, settings_of
 from runstream_deploy.cli.exits import FOUND, USAGE, fail, told
 from runstream_deploy.cli.kafka import DEFAULT_GROUP, Group, kafka_options, running, topic_of, topics_of
+from runstream_deploy.cli.progress import progress_of
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -58,8 +59,7 @@ def verify(
 
         runstream verify --project digits --json
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     from runstream_deploy.audit import verify as audit
     from runstream_storage.connection import connect
@@ -73,7 +73,7 @@ def verify(
             fail(f"{topic!r} is none of our topics: {', '.join(topics)}. Is RUNSTREAM_TOPIC_PREFIX set?", USAGE)
         scope = scope_of(client, run, project, topic)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        with progress_of(*columns) as bar:
             tasks = {}
 
             def show(what: str, done: int, total: int) -> None:
