@@ -36,6 +36,7 @@ TITLES = {
     "freshness": "From `log()` to queryable",
     "up_idle": "`runstream up` while nothing happens",
     "reads": "Reads and storage",
+    "pages": "The pages: until the first row is drawn",
     "uploads": "Hashing and uploads",
 }
 ON_REQUEST = {"ingest_long"}

@@ -97,9 +97,10 @@ def decisive_first(metrics: Sequence[str]) -> list[str]:
     return sorted(metrics, key=lambda metric: (_rank(metric)[0] == _LAST, _rank(metric)[1], _rank(metric), metric))
 
 
-def of_page(project: str, names: data.Names) -> list[str]:
-    """The columns that the URL names, else the default ones."""
-    return urls.get_list("cols") or defaults(names, data.varying_params(project), data.definitions(project))
+def of_link(project: str, text: str) -> list[str]:
+    """The columns that `cols` of an address names, else the default ones."""
+    named = urls.split_list(text)
+    return named or defaults(data.names(project), data.varying_params(project), data.definitions(project))
 
 
 def chooser(names: data.Names, chosen: Sequence[str]) -> None:

@@ -89,14 +89,6 @@ def _connected(url: str) -> Client:
     return connect(url)
 
 
-def warm_up() -> None:
-    """Ask what every first page asks."""
-    for project in projects()[:1]:
-        names(project.name)
-        varying_params(project.name)
-        definitions(project.name)
-
-
 @st.cache_data(ttl=_LISTED_S, show_spinner=False)
 def projects() -> list[Project]:
     return queries.projects(client())

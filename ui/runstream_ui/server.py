@@ -8,7 +8,7 @@ import logging
 import socket
 import threading
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,12 @@ def asgi_app(settings: UiSettings, *, host: str = "127.0.0.1", port: int = 0) ->
     # A cache that is made outside of a page says so in a line for each function, which is no news for anybody. Not by
     # a level: Streamlit sets the levels of its loggers again whenever it reads its options.
     get_logger("streamlit.runtime.caching.cache_data_api").addFilter(_no_news)
-    from runstream_ui import archives, console_text, downloads
+    from runstream_ui import ahead, archives, console_text, downloads
 
     _apply_options(host=host, port=port)
     context.configure(settings)
-    threading.Thread(target=_warm_up, name="runstream-ui-warm-up", daemon=True).start()
-    return st.App(_HERE / "app.py", routes=[*downloads.routes(), *archives.routes(), *console_text.routes()])
+    routes = [*ahead.routes(), *downloads.routes(), *archives.routes(), *console_text.routes()]
+    return st.App(_HERE / "app.py", routes=routes, lifespan=_warmed_up)
 
 
 def _no_news(record: logging.LogRecord) -> bool:
@@ -101,14 +101,21 @@ def _apply_options(*, host: str, port: int) -> None:
     config.get_config_options(force_reparse=True, options_from_flags=streamlit_options(host, port))
 
 
+@contextlib.asynccontextmanager
+async def _warmed_up(_app: object) -> AsyncIterator[None]:
+    """Once Streamlit's runtime lives: the components of the pages are made for it when they are imported."""
+    threading.Thread(target=_warm_up, name="runstream-ui-warm-up", daemon=True).start()
+    yield
+
+
 def _warm_up() -> None:
     """What the first page would import and ask, while nobody waits for it."""
-    for module in ("pandas", "pyarrow", "clickhouse_connect", "lark", "runstream_storage.queries"):
-        importlib.import_module(module)
-    from runstream_ui import data
+    from runstream_ui import ahead
 
     with contextlib.suppress(Exception):  # the first visitor is told what is wrong
-        data.warm_up()
+        for module in ("pandas", "pyarrow", *(f"runstream_ui.views.{page}" for page in ahead.PAGES)):
+            importlib.import_module(module)
+        ahead.ask_of_runs({})
 
 
 def _dotted(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -17,8 +17,13 @@ def get(name: str, default: str = "") -> str:
 
 
 def get_int(name: str, default: int, low: int, high: int) -> int:
+    return bounded(get(name), default, low, high)
+
+
+def bounded(text: str, default: int, low: int, high: int) -> int:
+    """The number that a text says, held between `low` and `high`; `default` when it says none."""
     try:
-        return max(low, min(high, int(get(name))))
+        return max(low, min(high, int(text)))
     except ValueError:
         return default
 

@@ -13,6 +13,7 @@ from runstream_storage.queries import Best, MetricDefinitions
 from runstream_storage.queries.results import RunRow, RunsPage
 from runstream_ui import columns, data, edits, formats, frame, run_edits, urls
 from runstream_ui.columns import described
+from runstream_ui.listing import DEFAULT_SIZE, PAGE_SIZES, Listing
 from runstream_ui.markup import in_html
 from runstream_ui.palette import run_colour, state_colour
 from runstream_ui.views import groups
@@ -23,8 +24,6 @@ from runstream_ui.widgets.run_forms import runs_actions
 from runstream_ui.widgets.saved_views import saved_views
 from runstream_ui.widgets.table import Cell, Chip, Column, Row, table
 
-_PAGE_SIZES = (25, 50, 100, 200)
-_DEFAULT_SIZE = 50
 _REFRESH_S = 5
 _MAX_CHARTED = 30
 _PAGING_PX = 400
@@ -44,7 +43,7 @@ def page() -> None:
         empty.no_runs("")
         return
     names = data.names(project)
-    chosen = columns.of_page(project, names)
+    chosen = columns.of_link(project, urls.get("cols"))
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="filter-row"):
         text = filter_input()
         by = groups.chooser(names)
@@ -55,35 +54,30 @@ def page() -> None:
     if by:
         groups.groups(project, text, by, chosen)
         return
-    _runs(project, text, chosen)
+    _runs(project, text)
     _charts(project)
 
 
 @st.fragment(run_every=_REFRESH_S, key="runs-list")
 @empty.guarded
-def _runs(project: str, where: str, chosen: Sequence[str]) -> None:
+def _runs(project: str, where: str) -> None:
     """Summary line, table and paging, asked for again every few seconds."""
-    sort = urls.get("sort", "-created")
-    size = urls.get_int("size", _DEFAULT_SIZE, 1, _PAGE_SIZES[-1])
-    number = urls.get_int("page", 1, 1, 1_000_000)
-    definitions = data.definitions(project)
-    goal = next(
-        (column for text in (sort.removeprefix("-"), *chosen) if (column := described(text, definitions)).goal), None
-    )
+    shown = {"filter": where, "archived": "true" if st.session_state.get("archived") else ""}
+    listing = Listing.of_link(project, st.query_params.to_dict() | shown)
     try:
-        answer, best = _answer(project, where, chosen, sort, size, number, goal)
+        answer, best = listing.answer()
     except FilterError as error:
         show_error(error)
-        where = st.session_state.get("good-filter", "")
-        answer, best = _answer(project, where, chosen, sort, size, number, goal)
+        listing = listing.filtered(st.session_state.get("good-filter", ""))
+        answer, best = listing.answer()
     else:
-        st.session_state["good-filter"] = where
+        st.session_state["good-filter"] = listing.where
     if answer.total == 0:
         empty.no_runs(project)
         return
     selected = urls.get_list("sel")
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="summary-row"):
-        st.html(_summary(project, answer, where, goal, best), width="stretch")
+        st.html(_summary(answer, listing, best), width="stretch")
         _actions(project, selected)
     if not answer.matched:
         empty.no_match(answer.total)
@@ -92,8 +86,8 @@ def _runs(project: str, where: str, chosen: Sequence[str]) -> None:
     for gap in data.gaps(project, tuple(run.run_id for run in answer.rows)):
         missing[gap.run_id] += 0 if gap.on_its_way else gap.rows
     table(
-        _columns(sort, chosen, answer.rows, definitions),
-        [_row(project, run, chosen, missing.get(run.run_id, 0)) for run in answer.rows],
+        _columns(listing, answer.rows, data.definitions(project)),
+        [_row(project, run, listing.columns, missing.get(run.run_id, 0)) for run in answer.rows],
         key="runs-table",
         label=f"Runs of {project}",
         selected=selected,
@@ -103,16 +97,7 @@ def _runs(project: str, where: str, chosen: Sequence[str]) -> None:
         on_press=lambda run_id, _column: _star(answer.rows, run_id),
         max_height="min(58vh, 44rem)",
     )
-    _paging(answer.matched, size, number)
-
-
-def _answer(
-    project: str, where: str, chosen: Sequence[str], sort: str, size: int, number: int, goal: columns.Described | None
-) -> tuple[RunsPage, Best | None]:
-    descending, first = sort.startswith("-"), (number - 1) * size
-    best_of = (goal.text, goal.goal) if goal and goal.goal else None
-    archived = bool(st.session_state.get("archived"))
-    return data.runs(project, where, tuple(chosen), sort.removeprefix("-"), descending, size, first, best_of, archived)
+    _paging(answer.matched, listing.size, listing.number)
 
 
 @st.fragment(key="runs-charts")
@@ -127,12 +112,13 @@ def _charts(project: str) -> None:
     metric_sections(project, runs, key="runs", overlay=True)
 
 
-def _summary(project: str, answer: RunsPage, where: str, goal: columns.Described | None, best: Best | None) -> str:
-    if where:
+def _summary(answer: RunsPage, listing: Listing, best: Best | None) -> str:
+    goal = listing.goal
+    if listing.where:
         parts = [f"<b>{formats.count(answer.matched)}</b> of {formats.plural(answer.total, 'run')}"]
     else:
         parts = [f"<b>{formats.count(answer.total)}</b> run{'' if answer.total == 1 else 's'}"]
-    running = next((entry.running for entry in data.projects() if entry.name == project), 0)
+    running = next((entry.running for entry in data.projects() if entry.name == listing.project), 0)
     if running:
         parts.append(f"{formats.count(running)} running")
     if goal is not None and best is not None:
@@ -169,9 +155,9 @@ def _actions(project: str, selected: Sequence[str]) -> None:
         )
 
 
-def _columns(sort: str, chosen: Sequence[str], rows: Sequence[RunRow], definitions: MetricDefinitions) -> list[Column]:
-    drawn = list(_FIXED)
-    for text in chosen:
+def _columns(listing: Listing, rows: Sequence[RunRow], definitions: MetricDefinitions) -> list[Column]:
+    drawn, sort = list(_FIXED), listing.sort
+    for text in listing.columns:
         column = described(text, definitions)
         values = [run.values.get(text) for run in rows]
         numeric = bool(column.aggregate) or not any(isinstance(value, str | bool) for value in values)
@@ -246,11 +232,11 @@ def _paging(matched: int, size: int, number: int) -> None:
         if pages > 1:
             st.session_state["page-number"] = min(number, pages)
             st.pagination(pages, key="page-number", on_change=_turn_page, width=_PAGING_PX)
-        if matched > _PAGE_SIZES[0]:
-            st.session_state["page-size"] = size if size in _PAGE_SIZES else _DEFAULT_SIZE
+        if matched > PAGE_SIZES[0]:
+            st.session_state["page-size"] = size if size in PAGE_SIZES else DEFAULT_SIZE
             st.selectbox(
                 "Rows a page",
-                _PAGE_SIZES,
+                PAGE_SIZES,
                 key="page-size",
                 format_func=lambda rows: f"{rows} rows",
                 label_visibility="collapsed",
