@@ -103,3 +103,11 @@ def test_a_metric_of_the_run_is_drawn_over_it_with_an_axis_of_its_own() -> None:
     assert both["series"][-1]["yAxisIndex"] == len(options["yAxis"]) == 2
     assert any(entry.get("markLine") for entry in both["series"])
     json.dumps(both, allow_nan=False)
+
+
+def test_nodes_of_one_domain_are_told_apart_by_their_own_names() -> None:
+    short = machines.short_nodes({"gpu-00.cluster.example.org", "gpu-01.cluster.example.org"})
+    assert set(short.values()) == {"gpu-00", "gpu-01"}
+    assert machines.short_nodes({"a.x.org", "a.y.org"}) == {"a.x.org": "a.x", "a.y.org": "a.y"}
+    assert machines.short_nodes({"10.0.0.1", "10.1.0.1"}) == {"10.0.0.1": "10.0.0.1", "10.1.0.1": "10.1.0.1"}
+    assert machines.short_nodes({"only.example.org"}) == {"only.example.org": "only.example.org"}

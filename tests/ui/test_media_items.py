@@ -157,3 +157,23 @@ def test_the_scene_of_a_figure_has_no_white_walls_in_the_dark_unless_it_asks_for
 def test_a_template_that_is_none_does_not_break_a_figure(template: object) -> None:
     drawn = plotly_figure(json.dumps({"data": [], "layout": {"template": template}}).encode())
     assert "scene" in drawn["layout"]["template"]["layout"]
+
+
+@pytest.mark.parametrize("kind", ["heatmap", "treemap", "contour", "histogram2dcontour", "icicle"])
+def test_what_is_no_map_is_drawn_though_its_name_sounds_like_one(kind: str) -> None:
+    figure = {"data": [{"type": kind, "z": [[1, 2], [3, 4]]}]}
+    assert plotly_figure(json.dumps(figure).encode())["data"] == figure["data"]
+
+
+@pytest.mark.parametrize("kind", ["choropleth", "scattergeo", "scattermap", "densitymapbox", "choroplethmapbox"])
+def test_a_map_is_not_drawn(kind: str) -> None:
+    with pytest.raises(ValueError, match="network"):
+        plotly_figure(json.dumps({"data": [{"type": kind}]}).encode())
+
+
+def test_round_plots_have_no_white_ground_unless_they_ask_for_it() -> None:
+    figure = {"data": [], "layout": {"polar": {"bgcolor": "red"}, "template": {"layout": {"polar": {"hole": 0.1}}}}}
+    layout = plotly_figure(json.dumps(figure).encode())["layout"]
+    assert layout["template"]["layout"]["polar"] == {"hole": 0.1, "bgcolor": "rgba(0,0,0,0)"}
+    assert layout["template"]["layout"]["ternary"]["bgcolor"] == "rgba(0,0,0,0)"
+    assert layout["polar"] == {"bgcolor": "red"}

@@ -10,6 +10,7 @@ import pytest
 from runstream.objects import open_store
 from ui.project_data import HOSTILE, add_artifact, fill
 from ui.ui_pages import Pages, texts
+from ui.values_data import png
 
 pytestmark = pytest.mark.clickhouse
 Open = Callable[[str], Pages]
@@ -56,7 +57,7 @@ def test_a_run_shows_its_state_commit_and_every_metric(filled: tuple[Pages, list
     app = pages.open("run", project="digits", run=run_ids[0])
     assert not app.exception
     shown = texts(app)
-    assert "<h1>newest</h1>" in shown
+    assert '<h1 dir="auto" title="newest">newest</h1>' in shown
     assert "running" in shown
     assert "8c1f0a92b + changes" in shown
     for metric in ("train/loss", "train/acc", "val/loss", "val/acc", "lr", "epoch"):
@@ -78,7 +79,7 @@ def test_a_link_to_a_run_that_is_not_there_says_so(filled: tuple[Pages, list[str
 
 
 def test_a_link_may_name_a_run_by_its_name(filled: tuple[Pages, list[str]]) -> None:
-    assert "<h1>newest</h1>" in texts(filled[0].open("run", project="digits", run="newest"))
+    assert "newest</h1>" in texts(filled[0].open("run", project="digits", run="newest"))
 
 
 @pytest.mark.parametrize("tab", ["Charts", "Params", "Metrics", "Parallel", "Scatter"])
@@ -130,13 +131,10 @@ def test_the_views_are_documented_beside_the_editor(filled: tuple[Pages, list[st
 
 
 @pytest.mark.s3
-def test_artifacts_are_listed_with_their_versions_and_files(
-    database: str, pages: Open, bucket: str, tmp_path: Path
-) -> None:
+def test_artifacts_are_listed_with_their_versions_and_files(database: str, pages: Open, tmp_path: Path) -> None:
     filled = fill(database, runs=3, steps=5)
-    add_artifact(
-        database, filled, open_store(bucket), {"model.pt": b"weights", "dir/confusion.png": b"\x89PNG\r\n\x1a\n"}
-    )
+    files = {"model.pt": b"weights", "dir/confusion.png": png(2, 2, lambda x, y: x + y)}
+    add_artifact(database, filled, open_store((tmp_path / "objects").as_uri()), files)
     opened = pages(database)
     app = opened.open("artifacts", project="digits", artifact="classifier", file="dir/confusion.png")
     assert not app.exception
@@ -166,3 +164,22 @@ def test_what_a_run_is_called_is_text_on_every_page(filled: tuple[Pages, list[st
     app = pages.open(page, project="digits", run=run_ids[1], runs=",".join(run_ids[:2]), sel=",".join(run_ids[:2]))
     assert not app.exception
     assert "<img src=x" not in texts(app)
+
+
+def test_a_long_name_is_cut_in_the_middle_of_the_header_with_the_whole_on_hover(database: str, pages: Open) -> None:
+    name = "start-" + "x" * 190 + "-end"
+    run_id = fill(database, runs=1, steps=5, names=[name]).run_ids[0]
+    shown = texts(pages(database).open("run", project="digits", run=run_id))
+    assert f'title="{name}"' in shown
+    assert f">{name}<" not in shown
+    assert "-end</h1>" in shown
+
+
+def test_many_hundred_selected_runs_are_an_ordinary_selection(database: str, pages: Open) -> None:
+    run_ids = fill(database, runs=900, steps=5, with_points=3).run_ids
+    app = pages(database).open(sel=",".join(run_ids))
+    assert not app.exception
+    shown = texts(app)
+    assert 'class="rs-wrong"' not in shown
+    assert "The first 30 of 900 selected runs are drawn" in shown
+    assert "Compare 900" in {button.label for button in app.button}

@@ -12,9 +12,10 @@ from streamlit.testing.v1 import AppTest
 from runstream.objects import open_store
 from runstream_ui import context
 from runstream_ui.settings import UiSettings
-from ui.project_data import HOSTILE, Filled, fill
+from ui.project_data import HOSTILE, Filled, add_artifact, fill
 from ui.registry_data import Registry
 from ui.ui_pages import Pages, texts
+from ui.values_data import png
 
 pytestmark = pytest.mark.clickhouse
 Open = Callable[[str], Pages]
@@ -116,6 +117,21 @@ def test_a_directory_and_a_file_are_in_the_link(opened: Pages) -> None:
 @pytest.mark.parametrize("file", ["w.bin", "dir/more.json", "gone.txt"])
 def test_whatever_file_is_chosen_the_page_stands(opened: Pages, file: str) -> None:
     assert not opened.open("artifacts", project="digits", artifact="classifier", file=file).exception
+
+
+def test_a_picture_that_cannot_be_drawn_says_so(database: str, pages: Open, tmp_path: Path) -> None:
+    whole = png(20, 20, lambda x, y: x * y)
+    files = {"torn.png": whole[: len(whole) // 2], "text.png": b"no picture at all", "whole.png": whole}
+    add_artifact(database, fill(database, runs=1), open_store((tmp_path / "objects").as_uri()), files)
+    opened = pages(database)
+    for name, why in (("torn.png", "it ends before the picture does"), ("text.png", "no picture that browsers show")):
+        app = opened.open("artifacts", project="digits", artifact="classifier", file=name)
+        assert not app.exception
+        shown = texts(app)
+        assert why in shown
+        assert "Download it to look at it" in shown
+        assert "<img" not in shown
+    assert "<img" in texts(opened.open("artifacts", project="digits", artifact="classifier", file="whole.png"))
 
 
 def test_two_versions_differ_by_files_and_metadata(opened: Pages) -> None:

@@ -226,6 +226,12 @@ def tensors(sha256: str) -> list[preview.Tensor]:
 
 
 @st.cache_data(ttl=_LASTING_S, show_spinner=False, max_entries=_LOOKS)
+def whole_picture(sha256: str) -> None:
+    """Raises NotReadable for one that a browser would leave blank."""
+    _read(sha256, preview.whole_picture)
+
+
+@st.cache_data(ttl=_LASTING_S, show_spinner=False, max_entries=_LOOKS)
 def hex_head(sha256: str) -> str:
     return _read(sha256, lambda source, _size: preview.hex_head(source))
 

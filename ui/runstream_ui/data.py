@@ -57,6 +57,7 @@ _SAMPLED_RUNS = 100
 _GAPS = 2_000
 _LETTERS = 20
 _MAX_AGAINST = 4_000_000
+_IDS_OF_A_FILTER = 400
 
 # Questions that wait for the database, not for the interpreter.
 _asking = ThreadPoolExecutor(8, thread_name_prefix="runstream-ui-ask")
@@ -183,14 +184,17 @@ def newest_run(project: str) -> str:
 
 @st.cache_data(ttl=_LIVE_S, show_spinner=False, max_entries=64)
 def chosen_runs(project: str, run_ids: tuple[str, ...], columns: tuple[str, ...] = ()) -> list[RunRow]:
-    """The runs that exist, in the order asked for; all in one query."""
-    known = [run_id for run_id in run_ids if _is_uuid(run_id)]
-    if not known:
-        return []
-    quoted = ", ".join(f'"{run_id.lower()}"' for run_id in known)
-    rows = queries.runs(
-        client(), [project], filter=f"id in ({quoted})", columns=columns, limit=len(known), archived=True
-    ).rows
+    """The runs that exist, in the order asked for; a query for some hundreds of them: filters are not endless."""
+    known = [run_id.lower() for run_id in run_ids if _is_uuid(run_id)]
+    server = client()
+
+    def some(ids: Sequence[str]) -> Sequence[RunRow]:
+        quoted = ", ".join(f'"{run_id}"' for run_id in ids)
+        where = f"id in ({quoted})"
+        return queries.runs(server, [project], filter=where, columns=columns, limit=len(ids), archived=True).rows
+
+    parts = [known[start : start + _IDS_OF_A_FILTER] for start in range(0, len(known), _IDS_OF_A_FILTER)]
+    rows = some(known) if len(parts) == 1 else [row for found in _asking.map(some, parts) for row in found]
     found = {row.run_id: row for row in rows}
     return [found[run_id] for run_id in known if run_id in found]
 

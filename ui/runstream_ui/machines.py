@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,16 +85,29 @@ def title_of(metric: str) -> str:
 def labels(lines: Sequence[Line], names: dict[str, str]) -> dict[str, str]:
     """What each line is called by its key: what tells the lines of a chart apart. `names` are those of the runs."""
     several = {part: len({getattr(line, part) for line in lines}) > 1 for part in ("run_id", "node", "rank")}
+    nodes = short_nodes({line.node for line in lines})
     found = {}
     for line in lines:
         parts = [
             formats.middle_cut(names.get(line.run_id, ""), 26) if several["run_id"] else "",
-            formats.middle_cut(line.node, 26) if several["node"] else "",
+            formats.middle_cut(nodes[line.node], 26) if several["node"] else "",
             "process" if line.device == "process" else line.device,
             f"rank {line.rank}" if several["rank"] and line.device == "process" else "",
         ]
         found[line.key] = " · ".join(part for part in parts if part) or formats.middle_cut(line.node, 26)
     return found
+
+
+def short_nodes(nodes: Collection[str]) -> dict[str, str]:
+    """Each node's name without the domain that all of them have, as far as it is one."""
+    parts = {node: node.split(".") for node in nodes}
+    shared = 0
+    while len(parts) > 1 and all(len(part) > shared + 1 for part in parts.values()):
+        ends = {part[-shared - 1] for part in parts.values()}
+        if len(ends) > 1 or ends.pop().isdigit():  # of addresses, the end tells more than the beginning
+            break
+        shared += 1
+    return {node: ".".join(part[: len(part) - shared]) for node, part in parts.items()}
 
 
 def styles(lines: Sequence[Line]) -> dict[str, tuple[str, str]]:

@@ -26,7 +26,12 @@ _SCENE_AXIS = {
     "zerolinecolor": "rgba(128,128,128,0.7)",
 }
 # Plotly loads the shapes and tiles of maps from the network, which these pages never do.
-_MAPS = ("geo", "mapbox", "map", "choropleth", "density")
+_MAPS = {
+    *("scattergeo", "choropleth", "choroplethmap", "choroplethmapbox"),
+    *("scattermap", "scattermapbox", "densitymap", "densitymapbox"),
+}
+_GROUND = {"bgcolor": "rgba(0,0,0,0)"}
+_ROUND = ("polar", "ternary", "smith")
 
 
 @dataclass
@@ -112,9 +117,7 @@ def plotly_figure(content: bytes) -> dict[str, Any]:
     figure = json.loads(content)
     if not isinstance(figure, dict) or not isinstance(figure.get("data"), list):
         raise ValueError("not a Plotly figure")  # noqa: TRY004 - it is a file that is wrong, not an argument
-    if any(
-        any(name in str(trace.get("type", "")) for name in _MAPS) for trace in figure["data"] if isinstance(trace, dict)
-    ):
+    if any(str(trace.get("type", "")) in _MAPS for trace in figure["data"] if isinstance(trace, dict)):
         raise ValueError("maps are drawn with data from the network, which these pages never load")
     layout = figure.get("layout")
     layout = dict(layout) if isinstance(layout, dict) else {}
@@ -130,8 +133,8 @@ def plotly_figure(content: bytes) -> dict[str, Any]:
 
 
 def _without_walls(template: object) -> dict[str, Any]:
-    """A figure's template with scenes that fit a light and a dark page: the pages colour all else by their theme, and
-    Plotly's own templates paint the walls of a scene in near white. What a figure itself says stays."""
+    """A figure's template with scenes and round plots that fit a light and a dark page: the pages colour all else by
+    their theme, and Plotly's own templates paint these in white or near it. What a figure itself says stays."""
     made = dict(template) if isinstance(template, dict) else {}
     of_layout = made.get("layout")
     layout = dict(of_layout) if isinstance(of_layout, dict) else {}
@@ -140,7 +143,10 @@ def _without_walls(template: object) -> dict[str, Any]:
     for name in ("xaxis", "yaxis", "zaxis"):
         axis = scene.get(name)
         scene[name] = (dict(axis) if isinstance(axis, dict) else {}) | _SCENE_AXIS
-    return made | {"layout": layout | {"scene": scene | {"bgcolor": "rgba(0,0,0,0)"}}}
+    for name in _ROUND:
+        plot = layout.get(name)
+        layout[name] = (dict(plot) if isinstance(plot, dict) else {}) | _GROUND
+    return made | {"layout": layout | {"scene": scene | _GROUND}}
 
 
 def top_level(names: Sequence[str], tables: Sequence[str]) -> list[str]:

@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from runstream_ui.errors import NotReadable
+from runstream_ui.pictures import flaw
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,6 +25,7 @@ Look = Literal["image", "audio", "video", "markdown", "json", "csv", "parquet", 
 TEXT_BYTES = 256 << 10
 JSON_BYTES = 2 << 20
 TABLE_BYTES = 64 << 20
+PICTURE_BYTES = 16 << 20
 ROWS = 200
 _COLUMNS = 200
 _HEADER_BYTES = 16 << 20
@@ -180,6 +182,14 @@ def tensors(file: BinaryIO) -> list[Tensor]:
         ]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise NotReadable(what="safetensors", why="its header is damaged") from None
+
+
+def whole_picture(file: BinaryIO, size: int) -> None:
+    """Raises NotReadable for a picture that a browser would leave blank. One too large to be looked at is not asked."""
+    if size > PICTURE_BYTES:
+        return
+    if why := flaw(file.read(size)):
+        raise NotReadable(what="a picture", why=why)
 
 
 def hex_head(file: BinaryIO) -> str:

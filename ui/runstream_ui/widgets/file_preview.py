@@ -62,6 +62,7 @@ def _otherwise(file: ArtifactFile) -> None:
 
 
 def _image(file: ArtifactFile) -> None:
+    artifact_data.whole_picture(file.sha256)
     link = urls.image_link(file.sha256, file.path.rsplit("/", 1)[-1])
     st.html(f'<div class="rs-look"><img src="{in_html(link)}" alt="{in_html(file.path)}"></div>')
 

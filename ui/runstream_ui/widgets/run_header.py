@@ -20,6 +20,7 @@ _SILENT = {
     "lost": "no sign of life for 10 minutes; it may be gone, or its machine cut off",
 }
 _FORKS = 8
+_NAME = 80
 
 
 @st.fragment(run_every=_REFRESH_S)
@@ -34,7 +35,7 @@ def run_header(project: str, run_id: str) -> None:
     chips += '<span class="rs-chip">archived</span>' if run.archived else ""
     st.html(
         f'<div class="rs-head"><span class="rs-swatch" style="background:{run_colour(run.run_id)}"></span>'
-        f"<h1>{in_html(run.name)}</h1>"
+        f'<h1 dir="auto" title="{in_html(run.name)}">{in_html(formats.middle_cut(run.name, _NAME))}</h1>'
         f'<span class="rs-state"><span class="rs-dot" style="background:{state_colour(run.state)}"></span>'
         f"{in_html(run.state)}{_how_it_ended(header)}</span>{chips}</div>"
         f"{_forks(project, history)}"
