@@ -37,5 +37,10 @@ def test_no_text_of_a_user_reaches_a_chart_as_a_script(text: str) -> None:
     assert MARKER not in json.dumps(options)
 
 
+def test_points_and_other_values_of_a_chart_stay_as_they_are() -> None:
+    options = {"data": [[1.0, None], [2, True], (3.5, 4.0)], "names": ["a", 1, None], "empty": []}
+    assert json.dumps(in_chart(options)) == json.dumps(options)
+
+
 def test_a_script_of_ours_is_marked_for_the_chart() -> None:
     assert chart_script("function () {}") == f"{MARKER}function () {{}}{MARKER}"

@@ -13,6 +13,7 @@ from typing import Any
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:^=&])")
 _IMAGE = re.compile(r"!\[")
+_NUMBERS = frozenset((float, int, bool, type(None)))
 _JS_MARKER = "--x_x--0_0--"
 
 
@@ -47,5 +48,6 @@ def in_chart(options: Any) -> Any:
     if isinstance(options, dict):
         return {in_chart(key): in_chart(value) for key, value in options.items()}
     if isinstance(options, list | tuple):
-        return [in_chart(value) for value in options]
+        # Most of a chart are points: lists of numbers, by the ten thousand.
+        return options if _NUMBERS.issuperset(map(type, options)) else [in_chart(value) for value in options]
     return options

@@ -20,7 +20,7 @@ _SILENT = {
     "lost": "no sign of life for 10 minutes; it may be gone, or its machine cut off",
 }
 _FORKS = 8
-_NAME = 80
+_NAME = 64
 
 
 @st.fragment(run_every=_REFRESH_S)

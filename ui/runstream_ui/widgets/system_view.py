@@ -5,6 +5,7 @@ All charts share one stretch of the axis: a zoom in one is a zoom in all.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,9 @@ from runstream_ui.widgets.table import Cell, Column, Row, table
 
 _HEIGHT_PX = 200
 _PIXELS = 240
+# Of many lines a chart has fewer stretches each: nobody tells more apart, and 32 lines are 15,000 points.
+_CROWDED_PIXELS = 100
+_CROWDED = 12
 _MIN_WIDTH_PX = 380
 _LINES = 32
 _ROWS = 40
@@ -54,7 +58,7 @@ class _View:
     def run_ids(self) -> tuple[str, ...]:
         return tuple(run.run_id for run in self.runs)
 
-    def curves(self, metrics: Sequence[str]) -> list[SystemCurve]:
+    def curves(self, metrics: Sequence[str], pixels: int = _PIXELS) -> list[SystemCurve]:
         unit = _UNITS[self.x_axis]
         window = None if self.window is None else (int(self.window[0] * unit), int(self.window[1] * unit) + 1)
         return values.machine_curves(
@@ -64,7 +68,7 @@ class _View:
             nodes=self.nodes,
             x=self.x_axis,
             window=window,
-            pixels=_PIXELS,
+            pixels=pixels,
         )
 
 
@@ -77,11 +81,13 @@ def _view(project: str, runs: Sequence[RunRow], key: str) -> None:
         view = _controls(project, runs, series, key)
     names = formats.unique_labels({run.run_id: run.name for run in runs})
     drawn = [entry for entry in series if not view.nodes or entry.node in view.nodes]
+    lines_of = Counter(entry.metric for entry in drawn)
     for section, metrics in machines.sections(drawn).items():
         box = st.expander(section, expanded=True, key=f"{key}-system-{section}", on_change="rerun", type="compact")
         if box.open:
             with box:
-                _section(view, metrics, names, section)
+                crowded = max(lines_of[metric] for metric in metrics) > _CROWDED
+                _section(view, metrics, names, section, _CROWDED_PIXELS if crowded else _PIXELS)
     lines = {line_of(entry) for entry in drawn if entry.device not in {"process", ""} or entry.metric == "cpu.percent"}
     if len(lines) > 1:
         box = st.expander("Who lags behind", expanded=False, key=f"{key}-laggards", on_change="rerun", type="compact")
@@ -138,8 +144,8 @@ def _controls(project: str, runs: Sequence[RunRow], series: Sequence[SystemSerie
     return _View(project, tuple(runs), x_axis, tuple(picked), overlay, window, key)
 
 
-def _section(view: _View, metrics: Sequence[str], names: dict[str, str], section: str) -> None:
-    found = view.curves(metrics)
+def _section(view: _View, metrics: Sequence[str], names: dict[str, str], section: str, pixels: int) -> None:
+    found = view.curves(metrics, pixels)
     lines = list(dict.fromkeys(line_of(curve) for curve in found))
     if not lines:
         if view.x_axis == "step":
