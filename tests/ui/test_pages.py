@@ -183,3 +183,16 @@ def test_many_hundred_selected_runs_are_an_ordinary_selection(database: str, pag
     assert 'class="rs-wrong"' not in shown
     assert "The first 30 of 900 selected runs are drawn" in shown
     assert "Compare 900" in {button.label for button in app.button}
+
+
+def test_of_very_many_groups_it_is_said_that_the_largest_are_shown(database: str, pages: Open) -> None:
+    fill(database, runs=230, steps=5, with_points=3)
+    shown = texts(pages(database).open(by="config.seed"))
+    assert "the 200 largest groups</b> of runs" in shown
+    assert "<b>3 groups</b> of runs" in texts(pages(database).open(by="group"))
+
+
+def test_of_very_many_runs_the_comparison_says_which_it_has(database: str, pages: Open) -> None:
+    run_ids = fill(database, runs=40, steps=5, with_points=3).run_ids
+    shown = texts(pages(database).open("compare", project="digits", runs=",".join(run_ids), tab="Params"))
+    assert "The first 30 of 40 runs are compared" in shown

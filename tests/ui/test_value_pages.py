@@ -217,3 +217,13 @@ def test_a_run_without_points_leads_to_what_else_it_logged(opened: tuple[Pages, 
 def test_an_empty_text_says_so(opened: tuple[Pages, list[str]]) -> None:
     pages, run_ids = opened
     assert "An empty text." in texts(pages.open("run", run=run_ids[4], tab="Text"))
+
+
+def test_a_histogram_without_a_finite_value_says_so(database: str, pages: Open, tmp_path: Path) -> None:
+    run_id = fill(database, runs=1, steps=10).run_ids[0]
+    values = Values(database, open_store(tmp_path.as_uri()), steps=10)
+    values.histograms(run_id, "empty", {1: ([0.0, 1.0], [0.0])})
+    values.close()
+    app = pages(database).open("run", project="digits", run=run_id, tab="Histograms")
+    assert not app.exception
+    assert "All bins are empty" in texts(app)

@@ -153,8 +153,8 @@ def definitions(project: str, run_ids: tuple[str, ...] = ()) -> MetricDefinition
 
 
 @st.cache_data(ttl=_LISTED_S, show_spinner=False, max_entries=64)
-def groups(project: str, where: str, by: str, columns: tuple[str, ...]) -> list[Group]:
-    return queries.groups(client(), [project], by, columns=columns, filter=where)
+def groups(project: str, where: str, by: str, columns: tuple[str, ...], limit: int) -> list[Group]:
+    return queries.groups(client(), [project], by, columns=columns, filter=where, limit=limit)
 
 
 @st.cache_data(ttl=30, show_spinner=False, max_entries=512)

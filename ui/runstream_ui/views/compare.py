@@ -34,8 +34,13 @@ def page() -> None:
     if project is None:
         empty.no_runs("")
         return
-    runs = data.chosen_runs(project, tuple(urls.get_list("runs")[:_MAX_RUNS]))
+    asked = urls.get_list("runs")
+    runs = data.chosen_runs(project, tuple(asked[:_MAX_RUNS]))
     _chooser(project, runs)
+    if len(asked) > _MAX_RUNS:
+        st.caption(
+            f"The first {_MAX_RUNS} of {len(asked)} runs are compared. More are told apart in groups, on the Runs page."
+        )
     if not runs:
         st.markdown("#### Nothing to compare yet")
         st.markdown("Choose runs above, or tick some on the **Runs** page and press **Compare**.")

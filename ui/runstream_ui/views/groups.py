@@ -21,6 +21,7 @@ from runstream_ui.widgets.metric_sections import metric_sections
 from runstream_ui.widgets.table import Cell, Column, Row, table
 
 ATTRIBUTES = ("group", "job_type", "user", "host", "state")
+_GROUPS = 200
 _DRAWN = 5
 _MOST_DRAWN = 8
 _RUNS_OF_GROUP = 20
@@ -68,20 +69,20 @@ def groups(project: str, where: str, by: str, chosen: Sequence[str]) -> None:
     """The table of groups with the mean of each chosen column, and the charts of those that are ticked."""
     numbers = tuple(text for text in chosen if text != by)
     try:
-        found = data.groups(project, where, by, numbers)
+        found = data.groups(project, where, by, numbers, _GROUPS + 1)
     except FilterError as error:
         show_error(error)
         return
     if not found:
         st.markdown("**No run matches the filter.** Loosen or clear it.")
         return
+    more, found = len(found) > _GROUPS, found[:_GROUPS]
     numeric = [text for text in numbers if any(group.values[text].n for group in found)]
     ids = {_id(group.key): group for group in found}
     colours = {group_id: RUN_COLOURS[place % len(RUN_COLOURS)] for place, group_id in enumerate(ids)}
     ticked = [group_id for group_id in urls.get_list("gsel") if group_id in ids][:_MOST_DRAWN]
-    st.html(
-        f'<div class="rs-line" role="status"><b>{formats.plural(len(found), "group")}</b> of runs, means of each</div>'
-    )
+    most = f"the {formats.plural(_GROUPS, 'largest group')}" if more else formats.plural(len(found), "group")
+    st.html(f'<div class="rs-line" role="status"><b>{most}</b> of runs, means of each</div>')
     table(
         [
             Column("key", formats.middle_cut(by.removeprefix("config."), 28), pin=True),

@@ -144,5 +144,8 @@ class _View:
             f'<div class="rs-chart-title" title="{in_html(name)}">{in_html(formats.middle_cut(name, 44))}'
             f'<span class="rs-zoomed">{" · ".join(hints)}</span></div>'
         )
+        if not grid.counts.any():
+            st.caption("No value is finite." if odd else "All bins are empty.")
+            return
         options = ridge_options(name, grid) if self._ridges else heat_map_options(name, grid, log=self._log)
         echart(options, key=f"{self._key}-histogram-{name}-{run_id}", height_px=_HEIGHT_PX)
