@@ -167,6 +167,19 @@ def test_a_file_stays_as_it_is_and_its_size_is_read(tmp_path: Path, file_format:
         assert blob.metadata == {"width": 7, "height": 5}
 
 
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "GIF"])
+def test_a_file_that_ends_before_its_picture_is_kept_and_said_to_be_cut_off(tmp_path: Path, file_format: str) -> None:
+    whole = file_of(file_format, "L" if file_format == "GIF" else "RGB", (99, 77))
+    path = tmp_path / "torn"
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+    for data in (path, path.read_bytes()):
+        blob, said = blob_of(Image(data))
+        assert (blob.metadata["cut_off"], blob.content) == (True, path.read_bytes())
+        assert "ends before its picture does" in said[0]
+    blob, said = blob_of(Image(whole))
+    assert ("cut_off" in blob.metadata, said) == (False, [])
+
+
 def test_the_size_of_every_kind_of_webp_is_read() -> None:
     for mode, options in (("RGB", {"lossless": True}), ("RGBA", {}), ("RGB", {"quality": 10})):
         out = io.BytesIO()

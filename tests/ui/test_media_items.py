@@ -50,6 +50,11 @@ def test_it_is_said_why_bytes_are_not_there(state: MediaState, said: str) -> Non
     assert bool(said) == bool(missing)
 
 
+def test_a_picture_that_was_cut_off_says_so_before_its_caption() -> None:
+    drawn = item_json(replace(_item("image/png", cut_off=True), caption="epoch 1"), Classes())
+    assert drawn["caption"] == "its file ends before the picture does · epoch 1"
+
+
 def test_every_address_is_on_this_server_whatever_the_name() -> None:
     drawn = item_json(_item("image/png", name='../../x"onload=y?#%'), Classes())
     assert drawn["src"].startswith(f"images/{SHA}/")

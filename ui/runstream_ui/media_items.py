@@ -94,6 +94,7 @@ def item_json(item: MediaItem, classes: Classes, extra: Mapping[str, Any] | None
         "html": urls.html_link,
     }
     size = formats.size(item.size)
+    cut_off = "its file ends before the picture does" if item.metadata.get("cut_off") else ""
     drawn: dict[str, Any] = {
         "kind": shown,
         "src": links[shown](item.sha256, name) if shown in links else "",
@@ -101,7 +102,7 @@ def item_json(item: MediaItem, classes: Classes, extra: Mapping[str, Any] | None
         "name": name,
         "label": formats.middle_cut(str(item.metadata.get("name") or name), 60),
         "alt": f"{item.name}, step {formats.count(item.step)}" + (f", {item.index + 1}" if item.index else ""),
-        "caption": formats.middle_cut(item.caption, _CAPTION),
+        "caption": " · ".join(text for text in (cut_off, formats.middle_cut(item.caption, _CAPTION)) if text),
         "missing": WHY_MISSING[item.state],
         "facts": " · ".join(fact for fact in (item.mime, size, *_facts(item.metadata)) if fact),
         **extra,

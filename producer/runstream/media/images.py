@@ -13,8 +13,8 @@ from runstream.media.blob import Blob, Media, Part, ValueRefused, Warn, labels_o
 from runstream.media.boxes import boxes_of
 from runstream.media.pixels import picture_of, with_channels_last
 from runstream.media.png import Picture, png
-from runstream.media.sniff import EXTENSIONS, image_size, image_type
-from runstream.media.source import content_of, head_of, is_source
+from runstream.media.sniff import EXTENSIONS, image_size, image_type, is_cut_off
+from runstream.media.source import content_of, head_of, is_source, tail_of
 
 FORMATS = ("png", "jpeg")
 
@@ -74,7 +74,7 @@ class Image(Media):
     def _picture(self, warn: Warn) -> Blob:
         data = self.data
         if is_source(data):
-            return _from_source(data)
+            return _from_source(data, warn)
         if callable(getattr(data, "savefig", None)):
             from runstream.media.figures import Figure
 
@@ -97,7 +97,7 @@ def _blob(mime: str, data: bytes, width: int, height: int) -> Blob:
     return Blob("image", mime, "image" + EXTENSIONS[mime], data, metadata={"width": width, "height": height})
 
 
-def _from_source(data: Any) -> Blob:
+def _from_source(data: Any, warn: Warn) -> Blob:
     content = content_of(data)
     head = head_of(content)
     mime = image_type(head)
@@ -106,7 +106,10 @@ def _from_source(data: Any) -> Blob:
             "it is no PNG, JPEG, GIF, WebP, BMP or SVG by its first bytes. Open it with PIL, or log it as a File"
         )
     size = image_size(head)
-    metadata = {"width": size[0], "height": size[1]} if size else {}
+    metadata: dict[str, Any] = {"width": size[0], "height": size[1]} if size else {}
+    if is_cut_off(mime, tail_of(content)):
+        warn("the file ends before its picture does, and is kept as it is. Log it when it is written whole")
+        metadata["cut_off"] = True
     return Blob("image", mime, "image" + EXTENSIONS[mime], content, metadata=metadata)
 
 

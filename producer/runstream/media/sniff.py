@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 HEAD_BYTES = 64 << 10
+TAIL_BYTES = 1024
 """Of a JPEG, the size comes after its previews and profiles."""
 
 
@@ -24,6 +25,15 @@ def image_type(head: bytes) -> str | None:
     if text.startswith(b"<") and b"<svg" in text:
         return "image/svg+xml"
     return None
+
+
+def is_cut_off(mime: str, tail: bytes) -> bool:
+    """Whether a PNG, JPEG or GIF ends before its picture does, by its last bytes: others do not tell."""
+    if mime in ("image/png", "image/apng"):
+        return b"IEND" not in tail
+    if mime == "image/jpeg":
+        return b"\xff\xd9" not in tail
+    return mime == "image/gif" and not tail.rstrip(b"\0").endswith(b";")
 
 
 def image_size(head: bytes) -> tuple[int, int] | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from runstream.media.blob import ValueRefused
-from runstream.media.sniff import HEAD_BYTES
+from runstream.media.sniff import HEAD_BYTES, TAIL_BYTES
 
 MAX_BYTES_IN_MEMORY = 1 << 30
 
@@ -61,3 +61,12 @@ def head_of(content: bytes | Path) -> bytes:
 def extension_of(value: object) -> str:
     """Of a path, `.png` or such in lower case; else empty."""
     return os.path.splitext(os.fspath(value))[1].lower() if isinstance(value, str | os.PathLike) else ""  # noqa: PTH122
+
+
+def tail_of(content: bytes | Path) -> bytes:
+    """Its last bytes, for `sniff`."""
+    if isinstance(content, bytes):
+        return content[-TAIL_BYTES:]
+    with content.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
+        return file.read(TAIL_BYTES)
