@@ -238,7 +238,8 @@ def fill_runs(client: Client, project: str, runs: int, batches: int) -> None:
         f"FROM numbers({runs})"
     )
     client.command(
-        f"INSERT INTO liveness SELECT '{project}', {run_id}, number + 1, 0, {START_US} + number * 1000000, 10, "
+        f"INSERT INTO liveness SELECT '{project}', {run_id}, number + 1, 0, "
+        f"{START_US} + number * 1000000 AS seen_us, seen_us, 10, "
         f"({version} + 64000000, if(number % 10 = 3, 'failed', 'finished'), 0, '', 10) FROM numbers({runs})"
     )
     for name, kind, value in (("lr", "float", "pow(10, -1 - (number % 37) / 9)"), ("layers", "int", "number % 8")):

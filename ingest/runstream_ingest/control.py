@@ -15,12 +15,17 @@ from runstream_ingest.versions import version
 
 KEEP_EARLIEST = (1 << 64) - 1
 MAX_LONG = (1 << 63) - 1
+MAX_MS = 1 << 50
+"""Of a message's time, which a producer may choose: some 35,000 years."""
 NOT_ENDED = (0, "", 0, "", -1)
 _MAPS = ("git", "environment", "machine", "packages", "job", "determinism", "sources", "container")
 
 
-def rows_of(kind: str, event: Mapping[str, Any]) -> tuple[TableRow, ...]:
-    """What `event` writes. Raises MessageUnusable when a field does not fit its column."""
+def rows_of(kind: str, event: Mapping[str, Any], arrived_ms: int = -1) -> tuple[TableRow, ...]:
+    """What `event` writes, whose message has the brokers' time `arrived_ms` (-1: none, its own time counts).
+
+    Raises MessageUnusable when a field does not fit its column.
+    """
     check_header(event["project"].encode(), event["writer_id"], event["attempt"], event["rank"])
     if event["seq"] == MAX_LONG:
         raise MessageUnusable("invalid", f"seq is {event['seq']}; the one behind it exceeds 63 bits")
@@ -35,6 +40,7 @@ def rows_of(kind: str, event: Mapping[str, Any]) -> tuple[TableRow, ...]:
         time_us=event["time_us"],
         actor=event["actor"],
         ver=ver,
+        arrived_us=arrived_ms * 1000 if 0 < arrived_ms < MAX_MS else event["time_us"],
     )
     return tuple(_ROWS[kind](header, event))
 
@@ -68,7 +74,7 @@ def _run_finished(h: Header, e: Mapping[str, Any]) -> Iterator[TableRow]:
 
 
 def _alive(h: Header, metric_seq: int, end: Row = NOT_ENDED) -> TableRow:
-    return "liveness", (h.project, h.run, h.writer, h.attempt, h.time_us, metric_seq, end)
+    return "liveness", (h.project, h.run, h.writer, h.attempt, h.time_us, h.arrived_us, metric_seq, end)
 
 
 def _params(h: Header, e: Mapping[str, Any]) -> Iterator[TableRow]:

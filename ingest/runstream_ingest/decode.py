@@ -92,7 +92,7 @@ def read(record: Record, reader: FrameReader, max_bytes: int) -> Frame | Event:
         raise MessageUnusable(_REASONS.get(type(error), "unreadable"), str(error)) from error
     if kind == "MetricFrame":
         return reader.from_event(event, record)
-    rows = rows_of(kind, event)
+    rows = rows_of(kind, event, record.timestamp_ms)
     project, run = event["project"].encode(), UUID(event["run_id"]).int
     origin = Origin(project, run, event["writer_id"], event["attempt"], event["rank"])
     moves = kind == "RunRewound" or bool(event.get("forked_from"))

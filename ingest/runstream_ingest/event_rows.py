@@ -28,6 +28,8 @@ class Header:
     time_us: int
     actor: str
     ver: int
+    arrived_us: int
+    """By the brokers' clock."""
 
     @property
     def edit_ver(self) -> int:

@@ -143,6 +143,7 @@ TABLES: dict[str, Columns] = {
         ("writer", n.UINT64),
         ("attempt", n.UINT16),
         ("last_us", n.INT64),
+        ("arrived_us", n.INT64),
         ("metric_seq", n.INT64),
         ("terminal", TERMINAL),
     ),

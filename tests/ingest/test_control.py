@@ -4,11 +4,11 @@ import math
 from typing import Any
 
 import pytest
-from ingest_samples import NOW_US, RUN, uuid_number
+from ingest_samples import NOW_US, RUN, control, uuid_number
 from ingest_samples import rows_by_name as rows
 
 from runstream import events
-from runstream_ingest.control import NOT_ENDED
+from runstream_ingest.control import NOT_ENDED, rows_of
 from runstream_ingest.errors import MessageUnusable
 from runstream_ingest.tables import TABLES
 from runstream_ingest.versions import version
@@ -75,6 +75,13 @@ def test_a_start_writes_the_run_its_writer_a_sign_of_life_and_tags() -> None:
     assert (writer["command"], writer["git"], writer["started_us"]) == (["python", "-m"], {"commit": "c"}, 5)
     assert (alive["last_us"], alive["terminal"]) == (NOW_US, NOT_ENDED)
     assert [tag["key"] for tag in tags] == ["tag:x", "tag:y"]
+
+
+@pytest.mark.parametrize(("arrived_ms", "expected"), [(5, 5000), (-1, NOW_US), (0, NOW_US), (2**62, NOW_US)])
+def test_a_sign_of_life_arrives_at_the_brokers_time_where_there_is_one(arrived_ms: int, expected: int) -> None:
+    kind, event = events.decode(control("Heartbeat", metric_seq=1))
+    ((_, row),) = rows_of(kind, event, arrived_ms)
+    assert row[[name for name, _ in TABLES["liveness"]].index("arrived_us")] == expected
 
 
 def test_an_end_is_the_terminal_state_of_its_writer() -> None:

@@ -199,7 +199,7 @@ async def test_when_all_are_refused_the_fault_is_not_theirs_and_nothing_is_moved
 async def test_a_value_that_does_not_fit_its_column_costs_only_its_message() -> None:
     fixture = Fixture()
     fine = decoded(frame(), frame(first_seq=3))
-    broken = Event(record(b"", 2), "Heartbeat", (("liveness", ("demo", 1, 7, 70_000, 0, 0, (0, "", 0, "", 0))),))
+    broken = Event(record(b"", 2), "Heartbeat", (("liveness", ("demo", 1, 7, 70_000, 0, 0, 0, (0, "", 0, "", 0))),))
     await fixture.step.put(fine.with_value(Decoded([*fine.value.messages, broken])))
     await fixture.step.close()
     assert fixture.letters.reasons == ["refused"]

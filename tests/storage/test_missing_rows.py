@@ -84,6 +84,27 @@ def test_a_backlog_and_a_clock_that_is_ahead_make_no_run_look_lost(client: Clien
     assert states == {"run-0": "running", "run-1": "stale", "run-2": "running"}
 
 
+def test_a_host_whose_clock_is_off_looks_neither_lost_nor_alive_for_it(client: Client, pen: Any) -> None:
+    now_us = time.time_ns() // 1000
+    hosts = {"run-0": (-60, 0), "run-1": (60, 0), "run-2": (60, -5), "run-3": (0, -30)}
+    for number, (clock, arrived) in enumerate(hosts.values()):
+        pen.insert(
+            "liveness",
+            project=pen.project,
+            run_id=pen.run(number, alive_us=now_us - 90 * MINUTE_US),
+            writer=1,
+            attempt=0,
+            last_us=now_us + clock * MINUTE_US,
+            arrived_us=now_us + arrived * MINUTE_US,
+            metric_seq=0,
+            terminal=(0, "", 0, "", -1),
+        )
+    mark(pen, "control", now_us)
+    expected = {"run-0": "running", "run-1": "running", "run-2": "stale", "run-3": "lost"}
+    assert {row.name: row.state for row in queries.runs(client, ["vision"]).rows} == expected
+    assert dict(client.query("SELECT run_name, state FROM v_runs").result_rows) == expected
+
+
 def test_the_state_is_that_of_the_newest_attempt_with_its_exit_code(client: Client, pen: Any) -> None:
     run_id = pen.run(0, ended="failed", ended_us=pen.start_us + 1)
     pen.alive(run_id, at_us=pen.start_us + 2, writer=2, attempt=1)

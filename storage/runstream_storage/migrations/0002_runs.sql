@@ -81,7 +81,8 @@ CREATE TABLE IF NOT EXISTS liveness
     run_id     UUID,
     writer     UInt64,
     attempt    SimpleAggregateFunction(max, UInt16),
-    last_us    SimpleAggregateFunction(max, Int64),
+    last_us    SimpleAggregateFunction(max, Int64) COMMENT 'last sign of life by the clock of its host',
+    arrived_us SimpleAggregateFunction(max, Int64) DEFAULT last_us COMMENT 'the same by the clock of the brokers',
     metric_seq SimpleAggregateFunction(max, Int64),
     terminal   SimpleAggregateFunction(max, Tuple(ver UInt64, state String, exit_code Int32, reason String, metric_seq Int64))
                COMMENT 'ver 0 while the writer has not ended'

@@ -16,9 +16,9 @@
 -- In ordinary runs a point costs no more than a look into a set, which is empty while nobody forks or rewinds.
 -- State: the end of the newest attempt's writers once all of them have ended, the worst of them and of those the last;
 -- queries/run_states.py derives the same for a page of runs. Until then the age of
--- the last sign of life against the newest time that was ingested, so that a backlog makes no run look lost. That is the
--- brokers' time of the newest control message, which no machine whose clock is ahead can change; without brokers it is
--- the newest sign of life, capped by wall-clock time. Bits 6 to 55 of a version are microseconds since 2025.
+-- the last sign of life against the newest time that was ingested, so that a backlog makes no run look lost. Both are by
+-- the brokers' clock, so that no machine whose clock is off can change it; without brokers the newest time is that of the
+-- newest sign of life, capped by wall-clock time. Bits 6 to 55 of a version are microseconds since 2025.
 
 CREATE VIEW IF NOT EXISTS run_edits AS
 SELECT project, run_id,
@@ -62,25 +62,25 @@ LEFT JOIN
 
 CREATE VIEW IF NOT EXISTS run_states AS
 WITH (SELECT max(newest_ms) * 1000 FROM ingest_marks WHERE endsWith(topic, '.control')) AS marked_us,
-     (SELECT max(last_us) FROM liveness) AS heard_us,
+     (SELECT max(arrived_us) FROM liveness) AS heard_us,
      least(if(marked_us > 0, marked_us, heard_us), toUnixTimestamp64Micro(now64(6))) AS newest_us
 SELECT project, run_id, intDiv(newest, 2) AS attempt, seen_us AS last_us,
        newest % 2 = 0 AS closed,
        if(closed, toInt64(bitAnd(bitShiftRight(end_ver, 6), 1125899906842623)) + 1735689600000000, 0) AS ended_us,
        multiIf(closed, worst.1,
-               newest_us - seen_us <= 120000000, 'running',
-               newest_us - seen_us <= 600000000, 'stale', 'lost') AS state,
+               newest_us - arrived_us <= 120000000, 'running',
+               newest_us - arrived_us <= 600000000, 'stale', 'lost') AS state,
        if(closed, worst.2, 0) AS exit_code,
        if(closed, worst.3, '') AS reason
 FROM
 (
-    SELECT project, run_id, max(writer_us) AS seen_us,
+    SELECT project, run_id, max(writer_us) AS seen_us, max(writer_arrived_us) AS arrived_us,
            max(writer_attempt * 2 + (end.1 = 0)) AS newest,
            max(end.1) AS end_ver,
            argMax((end.2, end.3, end.4), (writer_attempt * 8 + indexOf(['finished', 'preempted', 'killed', 'failed'], end.2), end.1)) AS worst
     FROM
     (
-        SELECT project, run_id, toUInt32(max(attempt)) AS writer_attempt, max(last_us) AS writer_us,
+        SELECT project, run_id, toUInt32(max(attempt)) AS writer_attempt, max(last_us) AS writer_us, max(arrived_us) AS writer_arrived_us,
                argMax((terminal.ver, terminal.state, terminal.exit_code, terminal.reason), terminal.ver) AS end
         FROM liveness
         GROUP BY project, run_id, writer
@@ -300,7 +300,7 @@ GROUP BY project, run_id;
 
 CREATE VIEW IF NOT EXISTS run_gaps AS
 WITH (SELECT max(newest_ms) * 1000 FROM ingest_marks WHERE endsWith(topic, '.metrics')) AS marked_us,
-     (SELECT max(last_us) FROM liveness) AS heard_us,
+     (SELECT max(arrived_us) FROM liveness) AS heard_us,
      greatest(if(marked_us > 0, marked_us, heard_us) - 60000000, toUnixTimestamp64Micro(now64(6)) - 600000000) AS settled_us
 SELECT project, run_id, writer, stream, max(u.attempt) AS attempt, max(u.of_rank) AS rank, max(u.end) AS reached,
        max(u.said) AS announced, max(u.has_ended) AS ended, max(u.heard) <= settled_us AS settled,
@@ -319,7 +319,7 @@ FROM
            max(b.attempt) AS attempt, toUInt32(0) AS of_rank,
            multiIf(stream = 'control', toInt64(-1),
                    max(b.terminal).1 > 0 AND max(b.terminal).5 >= 0, max(b.terminal).5, max(b.metric_seq)) AS said,
-           max(b.terminal).1 > 0 AS has_ended, max(b.last_us) AS heard
+           max(b.terminal).1 > 0 AS has_ended, max(b.arrived_us) AS heard
     FROM liveness AS b
     GROUP BY project, run_id, writer
     UNION ALL

@@ -20,10 +20,15 @@ VERSION_TIME_BITS = 2**50 - 1
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """The last sign of life of one writer, and how it ended; `version` is 0 while it has not."""
+    """The last sign of life of one writer, and how it ended; `version` is 0 while it has not.
+
+    `seen_us` is by the clock of its host, `arrived_us` by that of the brokers: so no clock that is off makes a run
+    look lost.
+    """
 
     attempt: int
     seen_us: int
+    arrived_us: int
     version: int
     state: State
     exit_code: int
@@ -54,7 +59,7 @@ def run_state(signs: Sequence[Sign], newest_us: int) -> RunState:
     seen_us = max(sign.seen_us for sign in signs)
     attempt = max(sign.attempt for sign in signs)
     if is_open(signs):
-        age_us = newest_us - seen_us
+        age_us = newest_us - max(sign.arrived_us for sign in signs)
         state: State = "running" if age_us <= STALE_AFTER_US else "stale" if age_us <= LOST_AFTER_US else "lost"
         return RunState(state, seen_us=seen_us, attempt=attempt)
     worst = max(

@@ -1,3 +1,3 @@
--- The newest sign of life of any run, in microseconds since 1970 by its host's clock; 0 without runs. A single row.
+-- The newest sign of life of any run, in microseconds since 1970; 0 without runs. A single row.
 -- No parameters.
-SELECT max(last_us) AS newest_us FROM liveness
+SELECT max(arrived_us) AS newest_us FROM liveness
