@@ -9,7 +9,7 @@ from uuid import UUID
 
 from runstream_ingest import edits, values
 from runstream_ingest.errors import MessageUnusable
-from runstream_ingest.event_rows import Header, Row, TableRow, label, not_negative
+from runstream_ingest.event_rows import Header, Row, TableRow, label, not_negative, one_of
 from runstream_ingest.limits import check_header
 from runstream_ingest.versions import version
 
@@ -17,6 +17,7 @@ KEEP_EARLIEST = (1 << 64) - 1
 MAX_LONG = (1 << 63) - 1
 MAX_MS = 1 << 50
 """Of a message's time, which a producer may choose: some 35,000 years."""
+AWAITED_KINDS = frozenset({"ArtifactLogged", "ModelEdited"})
 NOT_ENDED = (0, "", 0, "", -1)
 _MAPS = ("git", "environment", "machine", "packages", "job", "determinism", "sources", "container")
 
@@ -42,7 +43,7 @@ def rows_of(kind: str, event: Mapping[str, Any], arrived_ms: int = -1) -> tuple[
         ver=ver,
         arrived_us=arrived_ms * 1000 if 0 < arrived_ms < MAX_MS else event["time_us"],
     )
-    return tuple(_ROWS[kind](header, event))
+    return *_ROWS[kind](header, event), *_no_longer_awaited(kind, header, event)
 
 
 def _run_started(h: Header, e: Mapping[str, Any]) -> Iterator[TableRow]:
@@ -119,6 +120,25 @@ def _artifact_logged(h: Header, e: Mapping[str, Any]) -> Iterator[TableRow]:
     yield edits.audit_row(h, "ArtifactLogged", name, "log", edits.said(*words))
 
 
+def _event_awaited(h: Header, e: Mapping[str, Any]) -> Iterator[TableRow]:
+    kind = one_of(e["kind"], AWAITED_KINDS, "the kind of an event that is awaited")
+    extent = (not_negative(e["files"], "files"), not_negative(e["size"], "size"))
+    state = ("lost", e["lost"], 1) if e["lost"] else ("pending", "", 0)
+    yield _awaited(h, kind, e["name"], e["type"], *extent, *state)
+
+
+def _no_longer_awaited(kind: str, h: Header, e: Mapping[str, Any]) -> Iterator[TableRow]:
+    """An event of these kinds that lies outside its writer's sequence had to wait."""
+    if h.seq < 0 and kind == "ArtifactLogged":
+        yield _awaited(h, kind, e["name"], e["type"], len(e["files"]), e["size"], "arrived", "", 2)
+    elif h.seq < 0 and kind == "ModelEdited":
+        yield _awaited(h, kind, e["model"], e["action"], 0, 0, "arrived", "", 2)
+
+
+def _awaited(h: Header, kind: str, name: str, *said: Any) -> TableRow:
+    return "awaited", (h.project, h.run, h.writer, h.time_us, kind, label(name, "what is awaited"), *said)
+
+
 def _artifact_used(h: Header, e: Mapping[str, Any]) -> Iterator[TableRow]:
     name = label(e["name"], "an artifact")
     holder = label(e["artifact_project"], "a project") or h.project
@@ -132,6 +152,7 @@ _ROWS = {
     "Attributes": edits.attributes,
     "ConsoleLines": values.console_lines,
     "DatasetLogged": values.dataset_logged,
+    "EventAwaited": _event_awaited,
     "Heartbeat": _heartbeat,
     "HistogramLogged": values.histogram_logged,
     "MediaLogged": values.media_logged,

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from runstream import awaited
+from runstream.awaited import Amount
 from runstream.identity import lock_is_held
 from runstream.launch import agent_wanted, ensure_agent
 from runstream.notices import note, warn
@@ -36,6 +38,15 @@ class Part(NamedTuple):
     """Written to it."""
 
 
+class Left(NamedTuple):
+    """What of a run has not arrived: rows in its spools, and what only waits for the object store."""
+
+    rows: int
+    amount: Amount
+    is_behind: bool
+    """Whether the spools themselves are not read to their end."""
+
+
 class Waiting:
     """Looks whether parts of a run have arrived, again and again, as cheaply as it can."""
 
@@ -55,12 +66,14 @@ class Waiting:
         self._left = [part for part in self._left if not self._arrived(part)]
         return not self._left
 
-    def rows_left(self) -> int:
-        left = 0
+    def left(self) -> Left:
+        rows, amount, behind = 0, Amount(), False
         for part in self._left:
             found = places(part.directory)
-            left += part.end.row_seq - (self._place(found).row_seq if found is not None else 0)
-        return max(0, left)
+            rows += part.end.row_seq - (self._place(found).row_seq if found is not None else 0)
+            amount += awaited.amount(part.directory, part.end.event_seq)
+            behind = behind or found is None or not self._passed(part, found)
+        return Left(max(0, rows), amount, behind)
 
     def _arrived(self, part: Part) -> bool:
         found = places(part.directory)
@@ -71,8 +84,16 @@ class Waiting:
                 self.unknown.append(part)
             return True
         self._tracked[part.directory] = self._tracked[part.directory] or found.tracked
+        return self._passed(part, found) and not self._awaits(part)
+
+    def _passed(self, part: Part, found: Places) -> bool:
         place, end = self._place(found), part.end
         return place[:2] >= end[:2] or place[2:] >= end[2:] or (found.finished and not self._queryable)
+
+    def _awaits(self, part: Part) -> bool:
+        if awaited.is_awaited(part.directory, part.end.event_seq):
+            return True
+        return self._queryable and awaited.sent(part.directory) is not None
 
     def _place(self, found: Places) -> Position:
         return found.queryable if self._queryable else found.position
@@ -95,6 +116,8 @@ def wait_for(
     while not waiting.over():
         now = time.monotonic()
         if deadline is not None and now >= deadline:
+            if (left := waiting.left()).amount.artifacts:
+                warn(f"wait(): {left.amount}")
             return False
         if now >= look_at:
             look_at = now + LOOK_EVERY_S
@@ -131,15 +154,18 @@ def say_what_is_left(settings: Settings, name: str, url: str | None, parts: Sequ
     left = wait_until_sent(parts, settings.finish_timeout_s)
     if left is None:
         (warn if lost else note)(f"run {name} is over: {rows}, all sent{f', see {url}' if url else ''}.{lost}")
-    else:
-        warn(
-            f"run {name} is over: {left:,} of {rows} wait in {parts[-1].directory}. The agent goes on sending them "
-            f"(log: {settings.logs_dir / 'agent.log'}); `runstream sync {settings.dir}` sends them too.{lost}"
-        )
+        return
+    said = f"{left.rows:,} of {rows} wait in {parts[-1].directory}" if left.is_behind else f"{rows}, all sent"
+    if left.amount.artifacts:
+        said += f"; {left.amount}"
+    warn(
+        f"run {name} is over: {said}. The agent goes on (log: {settings.logs_dir / 'agent.log'}); "
+        f"`runstream sync {settings.dir}` sends what is left, too.{lost}"
+    )
 
 
-def wait_until_sent(parts: Sequence[Part], timeout_s: float) -> int | None:
-    """Wait until each cursor has passed its end or the spool is gone; None then, else the number of rows left.
+def wait_until_sent(parts: Sequence[Part], timeout_s: float) -> Left | None:
+    """Wait until each cursor has passed its end and nothing is awaited, or the spool is gone; None then.
 
     Ctrl-C ends the wait only: what is in the spool is safe.
     """
@@ -148,8 +174,8 @@ def wait_until_sent(parts: Sequence[Part], timeout_s: float) -> int | None:
     try:
         while not waiting.over():
             if time.monotonic() >= deadline:
-                return waiting.rows_left()
+                return waiting.left()
             time.sleep(POLL_S)
     except KeyboardInterrupt:
-        return waiting.rows_left()
+        return waiting.left()
     return None

@@ -30,6 +30,7 @@ CONTROL_KINDS = (
     "ArtifactUsed",
     "Attributes",
     "DatasetLogged",
+    "EventAwaited",
     "Heartbeat",
     "HistogramLogged",
     "MediaLogged",
@@ -43,7 +44,8 @@ CONTROL_KINDS = (
     "Summary",
     "TextLogged",
 )
-"""Of the control topic; all but Heartbeat and MediaStored, made by agents, have a place in their writer's sequence."""
+"""Of the control topic; all but Heartbeat and MediaStored, made by agents, have a place in their writer's sequence.
+What waits for the object store gives its own to an EventAwaited."""
 LOG_KINDS = ("ConsoleLines", "SystemFrame")
 """Of the logs topic; outside the sequence."""
 _FILE_NAME = re.compile(r"(?P<kind>[A-Za-z]+)(?:\.v(?P<version>[0-9]+))?\.avsc")

@@ -5,6 +5,7 @@
         lock             held by flock while the writer lives
         cursor           what has been acknowledged (written by the agent)
         files/<n>/…      staged artifact files
+        awaited/…        events that wait for those (written by the agent)
 
 A segment is a header and records, little-endian, each at a multiple of 8:
 
@@ -31,9 +32,10 @@ from typing import NamedTuple
 from runstream.errors import SpoolError, SpoolVersionError
 from runstream.identity import NO_BOOT, boot_id, host_name, lock_is_held, pid_namespace, process_lives
 
-VERSION = 5
+VERSION = 6
 """Rises with every change of the files or of what an event may hold: an agent that knows neither leaves the spool to a
-newer one. 1: until 0.1; 2: RunRewound, forks, sequences that were given up; 5: MediaStored."""
+newer one. 1: until 0.1; 2: RunRewound, forks, sequences that were given up; 5: MediaStored;
+6: EventAwaited, and what is in `awaited/`."""
 MAGIC = b"RSTSPOOL"
 KEYS = 1
 """A set of metric names; argument: its number; body: a JSON array of the names."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from runstream import awaited
 from runstream.agent import Agent
 from runstream.errors import AgentRunning
 from runstream.objects import Uploads
@@ -92,9 +93,7 @@ async def sync(
     await agent.run(stop)
     if progress is not None and not stop.is_set():
         progress(total, total)
-    left = {
-        str(spool): "stopped before it was sent; sync again" for spool in spools if stop.is_set() and spool.exists()
-    }
+    left = {str(spool): _why_left(spool) for spool in spools if stop.is_set() and spool.exists()}
     left |= {str(spool): "its process still runs; the agent sends it" for spool in agent.skipped}
     left |= {str(spool): reason for spool, reason in agent.unreadable.items()}
     sent = [spool for spool in spools if str(spool) not in left]
@@ -166,6 +165,11 @@ def joined(reports: Sequence[SyncReport]) -> SyncReport:
         refused=sum(one.refused for one in reports),
         left={spool: reason for one in reports for spool, reason in one.left.items()},
     )
+
+
+def _why_left(spool: Path) -> str:
+    waits = awaited.amount(spool)
+    return f"stopped before it was sent{f'; {waits}' if waits.artifacts else ''}; sync again"
 
 
 def _size(spool: Path) -> int:

@@ -152,6 +152,7 @@ async def test_events_fill_their_tables(client: Client, inserter: ClickHouseInse
         control("HistogramLogged", seq=10, name="h", step=1, edges=[-1.0, 5e-324, 2.0], counts=[1.0, 0.5], n_nan=3),
         control("MediaLogged", seq=11, name="m", step=1, index=2, kind="image", sha256="ab" * 32, size=1, caption="c"),
         control("MediaStored", seq=-1, stored=["ab" * 32]),
+        control("EventAwaited", seq=14, kind="ArtifactLogged", name="late", type="model", files=1, size=3),
         control("DatasetLogged", seq=12, name="digits", context="training", digest="d", kind="table", rows=1797),
         control("ModelEdited", seq=13, model="digits", action="stage", artifact="m", digest="d", value="production"),
         control(
@@ -167,7 +168,7 @@ async def test_events_fill_their_tables(client: Client, inserter: ClickHouseInse
         control("SystemFrame", seq=-1, node="n", metrics=["a", "b"], devices=["", ""], times_us=[5], values=[nan, 0.1]),
     )
     assert letters.reasons == ["empty"]
-    assert list(commits.ends.values()) == [18]
+    assert list(commits.ends.values()) == [19]
     counts = {table: client.query(f"SELECT count() FROM {table} FINAL").result_rows[0][0] for table in TABLES}
     none = dict.fromkeys(("points", "metric_summary", "curve", "ingest_marks"), 0)
     assert counts == {**dict.fromkeys(TABLES, 1), **none, "artifact_links": 2, "artifact_attrs": 2, "audit": 2}

@@ -35,6 +35,7 @@ def test_every_control_event_has_rows() -> None:
         "HistogramLogged": {"name": "h", "step": 1, "edges": [0.0, 1.0], "counts": [2.0]},
         "MediaLogged": {"name": "m", "step": 1, "kind": "image", "sha256": "ab" * 32, "size": 1},
         "MediaStored": {"stored": ["ab" * 32]},
+        "EventAwaited": {"kind": "ArtifactLogged", "name": "a"},
         "ConsoleLines": {
             "first_line": 0,
             "times_us": [NOW_US],
@@ -137,9 +138,28 @@ def test_an_artifact_writes_its_version_its_link_and_its_aliases() -> None:
     )
 
 
+def test_what_was_awaited_has_arrived_with_its_event() -> None:
+    said = {"kind": "ArtifactLogged", "name": "m", "type": "model", "files": 2, "size": 3}
+    ((_, pending),) = rows("EventAwaited", **said)
+    ((_, lost),) = rows("EventAwaited", seq=-1, lost="gone", **said)
+    logged = rows("ArtifactLogged", seq=-1, name="m", type="model", digest="d", size=3, files=[])
+    edited = rows("ModelEdited", seq=-1, model="m", action="register", artifact="a", digest="ab" * 32)
+    arrived, registered = ([row for table, row in found if table == "awaited"] for found in (logged, edited))
+    key = ("project", "run_id", "writer", "ts_us")
+    assert len({tuple(row[name] for name in key) for row in (pending, lost, *arrived, *registered)}) == 1
+    assert [(row["state"], row["turn"]) for row in (pending, lost, *arrived, *registered)] == [
+        ("pending", 0),
+        ("lost", 1),
+        ("arrived", 2),
+        ("arrived", 2),
+    ]
+    assert (lost["reason"], registered[0]["kind"], registered[0]["type"]) == ("gone", "ModelEdited", "register")
+
+
 @pytest.mark.parametrize(
     ("kind", "fields", "what"),
     [
+        ("EventAwaited", {"kind": "Params", "name": "x"}, "the kind of an event"),
         ("Heartbeat", {"attempt": 70_000}, "attempt is 70000"),
         ("Heartbeat", {"project": "p" * 300}, "300 bytes"),
         ("ArtifactLogged", {"name": "a", "type": "t", "digest": "d", "size": -1, "files": []}, "size is -1"),

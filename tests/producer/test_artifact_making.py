@@ -219,7 +219,9 @@ def test_a_version_whose_files_were_lost_is_not_registered(data_dir: Path, tree:
     (run.spool / "files" / "1" / "a.txt").unlink()
     run.finish()
     transport, _ = shipped(data_dir)
-    assert transport.kinds() == ["RunStarted", "RunFinished"]
+    assert set(transport.kinds()) == {"RunStarted", "EventAwaited", "RunFinished"}
+    lost = [event for event in events_of(transport, "EventAwaited") if event["lost"]]
+    assert [(event["kind"], event["name"]) for event in lost] == [("ArtifactLogged", "net"), ("ModelEdited", "digits")]
     assert len(list((data_dir / "refused").iterdir())) == 2
 
 

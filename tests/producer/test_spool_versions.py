@@ -15,7 +15,7 @@ from runstream import events, spool
 from runstream.agent import Agent, shipping
 
 GOLDEN = Path(__file__).parent / "golden" / "spool.v1.seg"
-VERSIONS = {5: "7c5e8c90d0420d28"}
+VERSIONS = {6: "929382a0038fe9ef"}
 """Version of the spool to what its events may hold: the schemas of control events."""
 
 

@@ -65,6 +65,26 @@ def shelf(pen: Any) -> Shelf:
     return Shelf(pen)
 
 
+def test_what_is_awaited_is_pending_until_it_arrives_or_is_lost(client: Client, pen: Any) -> None:
+    run_id = pen.run(0)
+    says = {"project": "vision", "run_id": run_id, "writer": 1, "kind": "ArtifactLogged", "type": "model"}
+    for at, name in enumerate(("net", "lost", "there")):
+        pen.insert("awaited", **says, name=name, ts_us=pen.start_us + at, files=2, size=7, state="pending", turn=0)
+    pen.insert("awaited", **says, name="lost", ts_us=pen.start_us + 1, state="lost", reason="gone", turn=1)
+    pen.insert("awaited", **says, name="there", ts_us=pen.start_us + 2, state="arrived", turn=2)
+    # Word that comes late changes nothing.
+    pen.insert("awaited", **says, name="there", ts_us=pen.start_us + 2, state="pending", turn=0)
+    found = queries.run_awaited(client, "vision", run_id)
+    assert [(one.name, one.state, one.reason, one.n_files, one.size) for one in found] == [
+        ("net", "pending", "", 2, 7),
+        ("lost", "lost", "gone", 0, 0),
+    ]
+    assert client.query("SELECT name, state FROM v_awaited ORDER BY logged_at").result_rows == [
+        ("net", "pending"),
+        ("lost", "lost"),
+    ]
+
+
 def test_versions_count_up_in_order_of_logging(client: Client, pen: Any, shelf: Shelf) -> None:
     run_id = pen.run(0, name="maker")
     shelf.log(run_id, "net", "d" * 64, 1, aliases=("best",))

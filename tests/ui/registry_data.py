@@ -46,6 +46,20 @@ class Registry:
             self._insert("artifact_aliases", **what, alias=alias)
         return digest
 
+    def awaits(self, run: str, name: str, *, lost: str = "") -> None:
+        """An artifact that `run` logged and whose files are on their way, or lost."""
+        self._tick()
+        what = {
+            "writer": 1,
+            "kind": "ArtifactLogged",
+            "type": "model",
+            "files": 3,
+            "size": 5 << 30,
+            "turn": int(bool(lost)),
+        }
+        state = {"state": "lost" if lost else "pending", "reason": lost}
+        self._insert("awaited", run_id=run, name=name, ts_us=self._us, **what, **state)
+
     def read(self, run: str, name: str, digest: str) -> None:
         self._link(run, name, "in", digest)
 

@@ -52,6 +52,8 @@ def world(module_database: str, tmp_path_factory: pytest.TempPathFactory) -> tup
     registry.model("reader", "stage", "classifier", new, value="production", note="better on all scanners")
     registry.model("reader", "approve", "classifier", new, note="error below 2 %", actor="bob")
     registry.model("reader", "describe", value=f"Reads {HOSTILE}")
+    registry.awaits(filled.run_ids[1], f"late {HOSTILE}")
+    registry.awaits(filled.run_ids[1], "never", lost="files/1/w.bin is gone before it was uploaded")
     registry.attribute(gone, "deleted", actor="eve")
     registry.attribute(train, "name", "renamed by ada")
     registry.close()
@@ -155,6 +157,18 @@ def test_lineage_leads_from_the_data_to_the_evaluation(opened: Pages) -> None:
     assert not app.exception
     found = {(row[0], row[1]) for row in _rows(app, "lineage-table")}
     assert {("classifier:v1", "artifact"), ("reader:v2", "model"), ("digits:v0", "artifact")} <= found
+
+
+def test_a_run_shows_what_waits_for_the_object_store_and_what_is_lost(
+    opened: Pages, world: tuple[str, Filled, Path]
+) -> None:
+    app = opened.open("run", project="digits", run=world[1].run_ids[1], tab="Artifacts")
+    assert not app.exception
+    shown = _html(app)
+    assert shown.index("late &lt;") < shown.index(">pending<") < shown.index(">never<") < shown.index(">lost<")
+    assert "its files are on their way to the object store" in shown
+    assert "5.00 GiB" in shown or "5.0 GiB" in shown or "5 GiB" in shown
+    assert "files/1/w.bin is gone before it was uploaded" in shown
 
 
 def test_an_artifact_that_is_not_there_is_told(opened: Pages) -> None:

@@ -26,6 +26,7 @@ from runstream_storage.filters.completion import Completion
 from runstream_storage.queries import Gap, History, MetricDefinitions, Pipeline, Stretches, results
 from runstream_storage.queries.results import (
     ArtifactLink,
+    AwaitedArtifact,
     Best,
     Group,
     Name,
@@ -226,6 +227,11 @@ def summaries(project: str, run_ids: tuple[str, ...]) -> list[Summary]:
 @st.cache_data(ttl=_LIVE_S, show_spinner=False, max_entries=64)
 def run_artifacts(project: str, run_id: str) -> list[ArtifactLink]:
     return queries.run_artifacts(client(), project, run_id)
+
+
+@st.cache_data(ttl=_LIVE_S, show_spinner=False, max_entries=64)
+def run_awaited(project: str, run_id: str) -> list[AwaitedArtifact]:
+    return queries.run_awaited(client(), project, run_id)
 
 
 @st.cache_data(ttl=300, show_spinner=False)

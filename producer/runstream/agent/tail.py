@@ -15,10 +15,12 @@ from typing import Any
 
 from runstream import events
 from runstream.agent.arrivals import Arrivals
+from runstream.agent.awaiting import Awaiting, Ways
 from runstream.agent.deposits import MAX_WAITING, Content
 from runstream.agent.ledger import Entry, Ledger
 from runstream.agent.outboxes import Outboxes
-from runstream.agent.uploads import MEDIA, STAGED, Uploader, media_fields
+from runstream.agent.uploads import MEDIA, Uploader, media_fields
+from runstream.awaited import STAGED, Awaited
 from runstream.errors import EventNotEncodable, MessageRefused, SpoolError, SpoolVersionError, StagedFileLost
 from runstream.frames import Frame, FrameBuilder
 from runstream.messages import Place
@@ -40,7 +42,7 @@ SAVE_EVERY_S = 0.1
 SAVE_AT_LEAST_EVERY_S = 5.0
 BEAT_EVERY_S = 10.0
 MAX_WAITING_BYTES = 8 << 20
-"""Of control events behind an upload; beyond that the writer's spool is not read on."""
+"""Of control events behind media that are hashed; beyond that the writer's spool is not read on."""
 
 PREEMPTED = "preempted:"
 """Begins the attribute by which a process says that its machine is being taken away; see `Run.preempting`."""
@@ -109,13 +111,23 @@ class Tail:
         self._builder = FrameBuilder(self._header, cursor.counts)
         self._control: deque[tuple[EventRecord, Entry, int]] = deque()
         self._control_bytes = 0
-        self._upload: asyncio.Task[None] | None = None
+        self._hashing: asyncio.Task[None] | None = None
+        ways = Ways(
+            upload=uploader.upload,
+            send=lambda value: send("control", self._key, value),
+            head=self._head,
+            put_aside=self._keep_aside,
+            release=self._ledger.done,
+            failed=self._failed,
+        )
+        self._awaiting = Awaiting(directory, ways, actor=actor, tells=tells)
         self._stages: deque[tuple[Position, Path]] = deque()
         self._media_waiting = 0
         self._arrivals = Arrivals()
         self._ending: Entry | None = None
         self._ending_acknowledged = False
         self._ending_place: Place | None = None
+        self._saved_position = cursor.position
         self._saved: tuple[object, ...] = (cursor.position, cursor.queryable, cursor.tracked)
         self._save_at = 0.0
         self._flushed_at = 0.0
@@ -132,6 +144,7 @@ class Tail:
     def poll(self, now: float) -> int:
         """Reads once and sends what is due; about how many bytes there were. `now`: monotonic seconds."""
         self.behind = False
+        self._awaiting.start()
         if self._arrivals.due(now):
             self._tell_arrivals(now)
         return self._poll(now) + self._outboxes.poll(now, writer_gone=self.gone)
@@ -234,38 +247,35 @@ class Tail:
         self._send_control()
 
     def _send_control(self) -> None:
-        while self._control and self._upload is None:
+        while self._control and self._hashing is None:
             record, entry, _ = self._control[0]
             kind = record.body.get("type")
-            if kind == MEDIA and (content := self._uploader.deposits.content_of_small(self._file_of(record))):
+            if kind == MEDIA:
+                content = self._uploader.deposits.content_of_small(self._file_of(record))
+                if content is None:
+                    self._hashing = asyncio.create_task(self._hash_and_send(record, entry))
+                    self._hashing.add_done_callback(self._hashed)
+                    return
                 self._pop_control()
                 self._send_media(record, entry, content)
                 continue
-            if kind in (STAGED, MEDIA):
-                send = self._send_staged if kind == STAGED else self._hash_and_send
-                self._upload = asyncio.create_task(send(record, entry))
-                self._upload.add_done_callback(self._uploaded)
-                return
             self._pop_control()
-            try:
+            self._send_or_await(record, entry)
+
+    def _send_or_await(self, record: EventRecord, entry: Entry) -> None:
+        """What waits for files gives its place in the sequence to word of it, and is sent when they are stored."""
+        if record.body.get("type") != STAGED and record.seq not in self._awaiting:
+            with contextlib.suppress(StagedFileLost):  # what it means is not known yet
                 fields = with_digest(self.directory, record.body)
-            except StagedFileLost as error:
-                self._put_aside(record, entry, error)
-                continue
-            self._send_event(str(fields.pop("type", "")), fields, record, entry)
+                self._send_event(str(fields.pop("type", "")), fields, record, entry)
+                return
+        said = self._awaiting.add(Awaited(record.seq, record.time_us, record.body), entry)
+        self._send_event("EventAwaited", said, record, entry)
+        self._awaiting.start()
 
     def _pop_control(self) -> None:
         _, _, size = self._control.popleft()
         self._control_bytes -= size
-
-    async def _send_staged(self, record: EventRecord, entry: Entry) -> None:
-        try:
-            fields = await self._uploader.upload(self.directory, record.body)
-        except StagedFileLost as error:
-            self._put_aside(record, entry, error)
-        else:
-            self._send_event("ArtifactLogged", fields, record, entry)
-            self._stages.append((record.end, self.directory / record.body["stage"]))
 
     async def _hash_and_send(self, record: EventRecord, entry: Entry) -> None:
         try:
@@ -308,12 +318,12 @@ class Tail:
     def _file_of(self, record: EventRecord) -> Path:
         return Path(self.directory, record.body["stage"], record.body["file"])
 
-    def _uploaded(self, task: asyncio.Task[None]) -> None:
-        self._upload = None
+    def _hashed(self, task: asyncio.Task[None]) -> None:
+        self._hashing = None
         if task.cancelled():
             return
         if (error := task.exception()) is not None:
-            self.failure = error
+            self._failed(error)
             return
         self._pop_control()
         self._send_control()
@@ -332,12 +342,18 @@ class Tail:
         self._deliver("control", value, entry)
         return True
 
+    def _failed(self, error: BaseException) -> None:
+        self.failure = error
+
     def _put_aside(self, record: EventRecord, entry: Entry, error: Exception) -> None:
+        self._keep_aside(record, error)
+        self._ledger.done(entry)
+
+    def _keep_aside(self, record: EventRecord | Awaited, error: Exception) -> None:
         kept_at = self._refused_dir / f"{record.time_us}-{self.directory.name}-{record.seq}.json"
         kept_at.parent.mkdir(parents=True, exist_ok=True)
         kept_at.write_text(json.dumps(record.body))
         log.error("writer=%s seq=%d cannot be sent, kept_at=%s: %s", self.directory, record.seq, kept_at, error)
-        self._ledger.done(entry)
 
     def _head(self, seq: int, time_us: int) -> dict[str, Any]:
         header = self._header
@@ -410,8 +426,8 @@ class Tail:
 
     @property
     def idle(self) -> bool:
-        """Whether all that was read has been sent and acknowledged."""
-        return not (self._ledger or self._control or self._upload or self._builder.pending_values)
+        """Whether all that was read has been sent and acknowledged; what is awaited has its place only."""
+        return not (self._ledger or self._control or self._hashing or self._builder.pending_values)
 
     def keep(self, now: float, *, at_once: bool = False) -> bool:
         """Saves the cursor when it has moved and removes what is acknowledged; True: this spool needs no more care.
@@ -424,10 +440,11 @@ class Tail:
             self._outboxes.save()
         if self.idle:
             self._ledger.read_up_to(self.reader.position)
-        finishes = self.gone and self.idle and not self.finished
+        finishes = self.gone and self.idle and not self.finished and not self._awaiting
         moved = (self._ledger.position, self._queryable, self._tracks) != self._saved
         if (moved or finishes) and (now >= self._save_at or at_once or finishes):
             self._save(now, finishes)
+        self._awaiting.settle(self._saved_position)
         if not self.finished:
             return False
         self._look_whether_tracked()
@@ -440,11 +457,13 @@ class Tail:
     @property
     def waits_for_queries(self) -> bool:
         """Whether something is kept only until it is queryable."""
-        return self._tracks and self._tells and self._ledger.waits_for_queries
+        waits = self._ledger.waits_for_queries or self._awaiting.waits_for_queries
+        return self._tracks and self._tells and waits
 
     def passed(self, committed: Mapping[tuple[str, int], int]) -> None:
         """Everything before these offsets, by topic and partition, is in the database."""
         self._ledger.passed(committed)
+        self._awaiting.passed(committed)
 
     @property
     def _queryable(self) -> Position:
@@ -476,6 +495,7 @@ class Tail:
             log.warning("writer=%s cursor: %s", self.directory, error)
             self._save_at = now + 1.0
             return
+        self._saved_position = position
         self._saved = (position, queryable, self._tracks)
         if finishes:
             self.finished = True
@@ -486,10 +506,11 @@ class Tail:
 
     async def close(self) -> None:
         """Lets go of the spool; uploads under way begin again with the next agent."""
-        if self._upload is not None:
-            self._upload.cancel()
+        await self._awaiting.close()
+        if self._hashing is not None:
+            self._hashing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._upload
+                await self._hashing
         self._outboxes.close()
         self.reader.close()
 

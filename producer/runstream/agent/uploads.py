@@ -18,7 +18,6 @@ from runstream.objects import StoreOpenedLater, Uploads
 from runstream.references import look_up, manifest_sha256
 
 log = logging.getLogger("runstream.agent")
-STAGED = "ArtifactStaged"
 RETENTION = ("tags", "expires_us", "score", "keep_best", "keep_goal")
 MEDIA = "MediaStaged"
 MEDIA_FIELDS = ("actor", "name", "step", "index", "kind", "mime", "caption", "metadata")
@@ -32,7 +31,7 @@ LOOK_AGAIN_S = 1800.0
 class Uploader:
     """Brings the files of `ArtifactStaged` and `MediaStaged` records into the object store, a few artifacts at a time.
 
-    Tries for ever: an object store that is down for a day delays artifacts by a day, and nothing else. A collection on
+    Tries for ever: an object store that is down for a day delays bytes by a day, and nothing else. A collection on
     another host takes what is old and named by no event: so the files of an upload that lasts are looked for again
     while it lasts and before it is announced, and sent again where they are gone.
     """

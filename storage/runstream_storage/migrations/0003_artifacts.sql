@@ -3,6 +3,8 @@
 -- Why these sort keys
 --   artifacts: a version is (project, name, digest), so logging the same files again adds nothing; the first logging of a
 --     digest wins (the version column counts backwards) and gives its place among v0, v1, ...
+--   awaited: what was logged and waits for its files, by the place that it has among the events of its writer; what became of
+--     it is a later turn of the same row. A version is in artifacts only when all of its files are stored.
 --   artifact_aliases: one row per alias; moving it writes a newer row.
 --   artifact_links: asked from the run (what did it read and write), so the run stands first; a bloom filter
 --     serves the question from the version to its runs.
@@ -30,6 +32,25 @@ CREATE TABLE IF NOT EXISTS artifacts
 ENGINE = ReplacingMergeTree(keep)
 ORDER BY (project, name, digest)
 SETTINGS non_replicated_deduplication_window = 10000;
+
+CREATE TABLE IF NOT EXISTS awaited
+(
+    project LowCardinality(String),
+    run_id  UUID COMMENT 'nil when it was logged outside a run',
+    writer  UInt64,
+    ts_us   Int64 COMMENT 'when it was logged, as the event that is awaited has it' CODEC(DoubleDelta, ZSTD(1)),
+    kind    LowCardinality(String) COMMENT 'of that event: ArtifactLogged or ModelEdited',
+    name    String COMMENT 'of the artifact or the model',
+    type    LowCardinality(String) COMMENT 'type of the artifact, or what is done to the model',
+    files   UInt64 COMMENT 'that are brought into the object store',
+    size    UInt64 COMMENT 'bytes of all of them',
+    state   LowCardinality(String) COMMENT 'pending, lost or arrived',
+    reason  String COMMENT 'why it is lost',
+    turn    UInt8 COMMENT 'order of the states: 0, 1 and 2'
+)
+ENGINE = ReplacingMergeTree(turn)
+ORDER BY (project, run_id, writer, ts_us)
+SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 1024;
 
 CREATE TABLE IF NOT EXISTS artifact_aliases
 (

@@ -294,6 +294,29 @@ LEFT JOIN
 LEFT ANY JOIN run_names AS n ON n.project = a.project AND n.run_id = a.run_id
 COMMENT 'One row a version of an artifact, deleted ones too. It outlives the run that made it.';
 
+CREATE VIEW IF NOT EXISTS v_awaited
+(
+    project   LowCardinality(String) COMMENT 'Project.',
+    run_id    UUID COMMENT 'The run that logged it; nil: it was logged outside a run.',
+    run_name  String COMMENT 'Name of that run, as last edited.',
+    kind      LowCardinality(String) COMMENT 'ArtifactLogged, or ModelEdited of such a version.',
+    name      String COMMENT 'Artifact or model.',
+    type      LowCardinality(String) COMMENT 'Type of the artifact, or what is done to the model.',
+    files     UInt64 COMMENT 'Files that are brought into the object store.',
+    size      UInt64 COMMENT 'Bytes of all of them.',
+    state     LowCardinality(String) COMMENT 'pending; lost: it will never come.',
+    reason    String COMMENT 'Why it is lost.',
+    logged_at DateTime64(6, 'UTC') COMMENT 'When it was logged.'
+)
+AS
+SELECT w.project AS project, w.run_id AS run_id, n.run_name AS run_name, w.kind AS kind, w.name AS name, w.type AS type,
+       w.files AS files, w.size AS size, w.state AS state, w.reason AS reason,
+       fromUnixTimestamp64Micro(w.ts_us, 'UTC') AS logged_at
+FROM (SELECT * FROM awaited FINAL) AS w
+LEFT ANY JOIN run_names AS n ON n.project = w.project AND n.run_id = w.run_id
+WHERE w.state != 'arrived' AND n.deleted = 0
+COMMENT 'One row a version of an artifact that was logged and is not there: its files are on their way, or are lost.';
+
 CREATE VIEW IF NOT EXISTS v_artifact_files
 (
     project LowCardinality(String) COMMENT 'Project.',

@@ -18,7 +18,7 @@ calls them takes the ids from `runs`, `run` or `find_run`, which leave deleted r
 * machines: `system_series` (nodes, metrics, devices), `system_curves` (by time or steps), `step_clocks` (time and step)
 * data: `datasets` of runs, `dataset_runs` (who read the same data)
 * artifacts: `artifact_page` (filtered, sorted, paged), `artifact_types`, `artifact_names`, `artifact_tags`,
-  `artifact_versions`, `artifact`, `artifact_files` (a folder), `run_artifacts`
+  `artifact_versions`, `artifact`, `artifact_files` (a folder), `run_artifacts`, `run_awaited`
 * where things come from: `lineage` (of an artifact, dataset, run or model), `environments`, `side_by_side` (of two)
 * models: `models`, `model_versions`, `model_version`, `model_history`
 * who did what: `audit`, `audit_actors`, `trash` (runs that can be restored), `saved_views` (of the runs table)
@@ -37,6 +37,7 @@ from runstream_storage.queries.artifacts import (
     artifact_tags,
     artifact_versions,
     run_artifacts,
+    run_awaited,
 )
 from runstream_storage.queries.audit import AuditPage, AuditPlace, Change, audit, audit_actors
 from runstream_storage.queries.clock import StepClock, step_clocks
@@ -84,6 +85,7 @@ from runstream_storage.queries.results import (
     ArtifactLink,
     ArtifactName,
     ArtifactVersion,
+    AwaitedArtifact,
     Best,
     Curve,
     Curves,
@@ -125,6 +127,7 @@ __all__ = [
     "ArtifactsPage",
     "AuditPage",
     "AuditPlace",
+    "AwaitedArtifact",
     "Best",
     "Change",
     "ConsoleFilter",
@@ -235,6 +238,7 @@ __all__ = [
     "removable_versions",
     "run",
     "run_artifacts",
+    "run_awaited",
     "runs",
     "saved_views",
     "side_by_side",

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 from runstream_storage.execution import moment, rows
 from runstream_storage.queries.json_objects import json_object
-from runstream_storage.queries.results import ArtifactFile, ArtifactLink, ArtifactName, ArtifactVersion, Name
+from runstream_storage.queries.results import (
+    ArtifactFile,
+    ArtifactLink,
+    ArtifactName,
+    ArtifactVersion,
+    AwaitedArtifact,
+    Name,
+)
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -173,6 +180,15 @@ def run_artifacts(client: Client, project: str, run_id: str) -> list[ArtifactLin
             project=holder,
         )
         for role, name, digest, asked, ts_us, holder in links
+    ]
+
+
+def run_awaited(client: Client, project: str, run_id: str) -> list[AwaitedArtifact]:
+    """What the run logged and is not there, in order of time."""
+    found = rows(client, "run_awaited", project=project, run_id=run_id)
+    return [
+        AwaitedArtifact(name, type, files, size, state, reason, moment(us))
+        for name, type, files, size, state, reason, us in found
     ]
 
 

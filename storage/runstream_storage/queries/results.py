@@ -294,6 +294,20 @@ class ArtifactLink:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitedArtifact:
+    """An artifact that a run logged and that is no version yet: its files are on their way (`pending`) or `lost`."""
+
+    name: str
+    type: str
+    n_files: int
+    size: int
+    """Bytes of its files."""
+    state: Literal["pending", "lost"]
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ArtifactName:
     """An artifact and its newest version, whose size is `size`; `total_size` is that of all versions, in bytes."""
 

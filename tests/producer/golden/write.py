@@ -121,6 +121,15 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "note": "0.99 on the held-out set",
         "artifact_project": "shared",
     },
+    "EventAwaited": {
+        **CONTROL,
+        "kind": "ArtifactLogged",
+        "name": "model",
+        "type": "model",
+        "files": 2,
+        "size": 1 << 30,
+        "lost": "its staged file is gone",
+    },
     "MediaStored": {**CONTROL, "seq": -1, "stored": ["ab" * 32, "0f" * 32], "lost": ["cd" * 32]},
     "Heartbeat": {**CONTROL, "seq": -1, "metric_seq": 999, "spooled_bytes": 1 << 20},
 }

@@ -81,7 +81,8 @@ def page() -> None:
             _metrics(project, header.run.run_id)
     with tabs["Artifacts"] as tab:
         if tab.open:
-            artifact_links(project, header.run.run_id, data.run_artifacts(project, header.run.run_id))
+            run_id = header.run.run_id
+            artifact_links(project, run_id, data.run_artifacts(project, run_id), data.run_awaited(project, run_id))
     with tabs["Starts"] as tab:
         if tab.open:
             starts(project, header)

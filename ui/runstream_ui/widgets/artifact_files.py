@@ -8,16 +8,18 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from runstream_storage.queries import LineageKey
-from runstream_storage.queries.results import ArtifactFile, ArtifactLink, ArtifactVersion
-from runstream_ui import artifact_data, formats, urls
+from runstream_storage.queries.results import ArtifactFile, ArtifactLink, ArtifactVersion, AwaitedArtifact
+from runstream_ui import artifact_data, data, formats, urls
 from runstream_ui.markup import in_html
 from runstream_ui.preview import look_of
 from runstream_ui.widgets.artifact_lineage import artifact_lineage
+from runstream_ui.widgets.empty import guarded
 from runstream_ui.widgets.table import Cell, Column, Row, table
 
 _IMAGES = 12
 _BOXES = 20
 _FILES = 100
+_ASK_EVERY_S = 5
 
 _EXAMPLE = """run.log_artifact("model.pt", name="classifier", type="model", aliases=["best"])"""
 
@@ -27,10 +29,18 @@ def no_artifacts() -> None:
     st.code(_EXAMPLE, language="python")
 
 
-def artifact_links(project: str, run_id: str, links: Sequence[ArtifactLink]) -> None:
-    """What it made first, then what it read, each with the first of its files; and its lineage."""
+def artifact_links(
+    project: str, run_id: str, links: Sequence[ArtifactLink], awaited: Sequence[AwaitedArtifact] = ()
+) -> None:
+    """What it made first, then what it read, each with the first of its files; and its lineage.
+
+    Before them what is not there yet, or never will be.
+    """
+    if awaited:
+        _awaited(project, run_id, awaited)
     if not links:
-        no_artifacts()
+        if not awaited:
+            no_artifacts()
         return
     if st.toggle("Lineage", key="lineage", bind="query-params", help="What this run was made from, and what of it"):
         artifact_lineage(project, LineageKey("run", "", run_id))
@@ -44,6 +54,30 @@ def artifact_links(project: str, run_id: str, links: Sequence[ArtifactLink]) -> 
             _box(link.artifact, note=f"read as {link.asked or link.name}{of}" if link.role == "in" else "made")
     if len(links) > _BOXES:
         st.caption(f"The first {_BOXES} of {len(links)} artifacts; the others are on the Artifacts page.")
+
+
+def _awaited(project: str, run_id: str, awaited: Sequence[AwaitedArtifact]) -> None:
+    for one in awaited[:_BOXES]:
+        facts = [in_html(one.type), formats.size(one.size), formats.plural(one.n_files, "file")]
+        facts.append(f'<span title="{formats.utc(one.at)}">logged {formats.age(one.at, datetime.now(UTC))}</span>')
+        word = "its files are on their way to the object store" if one.state == "pending" else in_html(one.reason)
+        st.html(
+            f'<div class="rs-head"><b title="{in_html(one.name)}">{in_html(formats.middle_cut(one.name, 60))}</b>'
+            f'<span class="rs-chip">{one.state}</span><span class="rs-line">{" · ".join([word, *facts])}</span></div>'
+        )
+    if len(awaited) > _BOXES:
+        st.caption(f"The first {_BOXES} of {len(awaited)} that are not there.")
+    pending = tuple(one.at for one in awaited if one.state == "pending")
+    if pending:
+        part = st.fragment(guarded(_ask), run_every=_ASK_EVERY_S, key="awaited-artifacts")
+        part(project, run_id, pending)
+
+
+def _ask(project: str, run_id: str, pending: tuple[datetime, ...]) -> None:
+    """Draw the page again once one of them has arrived, or is lost."""
+    if tuple(one.at for one in data.run_awaited(project, run_id) if one.state == "pending") != pending:
+        data.run_artifacts.clear()
+        st.rerun("app")
 
 
 def _box(artifact: ArtifactVersion, *, note: str) -> None:
