@@ -126,9 +126,42 @@ def test_a_run_streams_to_sql_with_every_value_bit_for_bit(
     params = queries.params(client, "e2e", [run_id])[run_id]
     assert params["lr"].value == 1e-3
     assert params["model/width"].value == 64
-    artifact = queries.artifact(client, "e2e", "weights")
+    artifact = eventually(lambda: queries.artifact(client, "e2e", "weights"), lambda found: found is not None)
     assert artifact is not None
     assert artifact.size == 7000
+
+
+@pytest.mark.real
+def test_an_object_store_that_is_away_holds_back_nothing_but_bytes(
+    environment: dict[str, str], worker: subprocess.Popen[bytes], private_minio: Any, tmp_path: Path
+) -> None:
+    private_minio.create_bucket("away")
+    private_minio.stop()
+    environment |= {"RUNSTREAM_S3": f"{private_minio.url}/away", "RUNSTREAM_FINISH_TIMEOUT_S": "5"}
+    run_id, code = trained(environment, "finish", tmp_path / "w.bin")
+    assert code == 0
+    client = connect(environment["RUNSTREAM_CLICKHOUSE"])
+    assert eventually(lambda: state(client, run_id), lambda found: found == "finished") == "finished"
+    count = client.query("SELECT count() FROM v_points WHERE run_id = {run:UUID}", parameters={"run": run_id})
+    assert count.result_rows[0][0] == 16
+
+    def awaited() -> list[tuple[str, str, int, int]]:
+        found = queries.run_awaited(client, "e2e", run_id)  # and the uncommitted changes of this checkout
+        return [(one.name, one.state, one.n_files, one.size) for one in found if one.name == "weights"]
+
+    assert eventually(awaited, bool) == [("weights", "pending", 1, 7000)]
+    assert queries.artifact(client, "e2e", "weights") is None
+
+    data = Path(environment["RUNSTREAM_DIR"])
+    os.kill(int((data / "agent.lock").read_text().split()[0]), signal.SIGKILL)
+    private_minio.start()
+    command = [sys.executable, "-m", "runstream_deploy.cli", "sync", str(data)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    artifact = eventually(lambda: queries.artifact(client, "e2e", "weights"), lambda found: found is not None)
+    assert artifact is not None
+    assert (artifact.version, artifact.size) == ("v0", 7000)
+    assert eventually(awaited, lambda found: not found) == []
 
 
 def test_a_killed_run_loses_nothing_and_ends_as_killed_without_any_command(
