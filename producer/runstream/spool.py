@@ -35,7 +35,7 @@ from runstream.identity import NO_BOOT, boot_id, host_name, lock_is_held, pid_na
 VERSION = 6
 """Rises with every change of the files or of what an event may hold: an agent that knows neither leaves the spool to a
 newer one. 1: until 0.1; 2: RunRewound, forks, sequences that were given up; 5: MediaStored;
-6: EventAwaited, and what is in `awaited/`."""
+6: EventAwaited and what is in `awaited/`, artifacts of other projects in ModelEdited."""
 MAGIC = b"RSTSPOOL"
 KEYS = 1
 """A set of metric names; argument: its number; body: a JSON array of the names."""

@@ -15,7 +15,7 @@ from runstream import events, spool
 from runstream.agent import Agent, shipping
 
 GOLDEN = Path(__file__).parent / "golden" / "spool.v1.seg"
-VERSIONS = {6: "929382a0038fe9ef"}
+VERSIONS = {6: "7f3920ec8441e2e3"}
 """Version of the spool to what its events may hold: the schemas of control events."""
 
 
