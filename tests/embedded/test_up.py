@@ -31,6 +31,24 @@ run.finish()
 """
 
 
+KEEP = """
+import runstream
+from pathlib import Path
+run = runstream.init(project="digits", name="keeper")
+for version in ("one", "three"):
+    Path("model.pt").write_text(version)
+    logged = run.log_artifact("model.pt", name="net", aliases=["best"])
+    if version == "one":
+        run.register_model(logged, "keeper")
+run.log({"answer": "42", "spread": runstream.Histogram([1, 2])})
+for step in range(100):
+    run.log({"loss": 1.0})
+run.finish()
+"""
+AWAITED = "keeper\tpending\t0\nnet\tpending\t3\nnet\tpending\t5\n"
+VERSIONS = "net\tv0\t[]\nnet\tv1\t['best','latest']\n"
+
+
 def clean_environment(directory: Path) -> dict[str, str]:
     ours = {name for name, _ in VARIABLES.values()}
     return {key: value for key, value in os.environ.items() if key not in ours} | {"RUNSTREAM_DIR": str(directory)}
@@ -142,6 +160,36 @@ def test_what_was_logged_before_between_and_after_kills_is_there_once(start, tmp
     again.wait_for("SELECT count() FROM v_points", "12000\n")
     assert again.ask("SELECT countIf(n != 2000) FROM v_summary") == "0\n"
     assert again.stop() == 0
+
+
+def test_without_its_object_store_a_run_with_an_artifact_is_all_there_but_for_the_bytes(start, tmp_path):
+    shelf = tmp_path / "shelf"
+    shelf.write_text("a store that refuses: no directory can be made here")
+    store = {"RUNSTREAM_S3": (shelf / "objects").as_uri()}
+    up = start(**store)
+    environment = clean_environment(up.directory) | store
+    subprocess.run([sys.executable, "-c", KEEP], env=environment, check=True, capture_output=True, cwd=tmp_path)
+    for _ in range(2):
+        up.wait_for("SELECT state FROM v_runs", "finished\n")
+        up.wait_for("SELECT count() FROM v_points", "100\n")
+        up.wait_for("SELECT text FROM v_text", "42\n")
+        up.wait_for("SELECT count() FROM v_histograms", "1\n")
+        up.wait_for("SELECT name, state, size FROM v_awaited ORDER BY name", AWAITED)
+        assert up.ask("SELECT count() FROM v_artifacts") == "0\n"
+        assert up.ask("SELECT count() FROM v_models") == "0\n"
+        assert up.ask("SELECT count() FROM v_gaps") == "0\n"
+        up.process.kill()
+        up.process.wait(30)
+        up = start(**store)
+    shelf.unlink()
+    up.wait_for("SELECT name, version, aliases FROM v_artifacts ORDER BY version", VERSIONS)
+    up.wait_for("SELECT model, artifact, artifact_version FROM v_model_versions", "keeper\tnet\tv0\n")
+    up.wait_for("SELECT count() FROM v_awaited", "0\n")
+    assert len([path for path in (shelf / "objects").rglob("*") if path.is_file()]) == 2
+    up.wait_for("SELECT count() FROM v_points", "100\n")
+    while list((up.directory / "spool").glob("*/*")):
+        time.sleep(0.05)
+    assert up.stop() == 0
 
 
 def test_up_tells_others_where_it_is_and_only_its_user_the_password(up):

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from producer.wire import MemoryObjects, MemoryTransport, Spooled, dead_writer, running, settings, until
+from producer.wire import FILES, MemoryObjects, MemoryTransport, Spooled, dead_writer, running, settings, until
 from runstream.agent import Agent, shipping
 from runstream.agent.ledger import MAX_STEPS, Ledger
+from runstream.delivery import Part, Waiting
 from runstream.messages import Message, Place
 from runstream.spool import Position
 from runstream.spool_cursor import Cursor, places
@@ -90,6 +91,29 @@ async def test_a_finished_spool_stays_until_its_end_is_queryable(tmp_path: Path)
         assert spool.directory.exists()
         transport.ingest()
         await until(lambda: not spool.directory.exists())
+
+
+async def test_an_artifact_that_came_late_is_waited_for_until_it_is_queryable(tmp_path: Path) -> None:
+    spool, transport = Spooled(tmp_path), KafkaLike()
+    spool.stage("net", FILES)
+    async with running(agent_for(tmp_path, transport)):
+        await until(lambda: "ArtifactLogged" in transport.kinds())
+        part = Part(spool.directory, spool.writer.position, 0)
+        await until(lambda: Waiting([part]).over())  # acknowledged
+        key = ("runstream.control", 3)
+        transport.committed = {key: transport.ends[key] - 1}
+        await until(lambda: Cursor.load(spool.directory).queryable.event_seq == 2)
+        assert not Waiting([part], "clickhouse").over()
+    again = KafkaLike()
+    again.ends = transport.ends
+    async with running(agent_for(tmp_path, again)):
+        before = again.asked
+        await until(lambda: again.asked > before + 2)
+        assert not Waiting([part], "clickhouse").over()
+        again.ingest()
+        await until(lambda: Waiting([part], "clickhouse").over())
+    assert again.kinds() == []
+    spool.writer.abandon()
 
 
 async def test_who_restarts_still_knows_what_it_waits_for_and_sends_nothing_again(tmp_path: Path) -> None:

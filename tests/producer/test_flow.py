@@ -422,6 +422,32 @@ async def test_wait_returns_when_all_so_far_has_arrived(data_dir: Path, durabili
         assert await asyncio.to_thread(run.wait, durability, 60)
 
 
+async def test_wait_and_finish_say_how_much_waits_for_the_object_store(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("RUNSTREAM_KAFKA", "127.0.0.1:1")
+    monkeypatch.setattr("runstream.agent.deposits.BACKOFF_S", (0.01, 0.05))
+    (tmp_path / "model.pt").write_bytes(b"x" * 1536)
+    run = runstream.init(settings={"agent": "external", "finish_timeout_s": 0.2})
+    assert run.spool is not None
+    spool, transport, objects = run.spool, MemoryTransport(), MemoryObjects()
+    objects.down = True
+    async with running(Agent(data_dir, transport, objects, settings(data_dir))):
+        run.log({"a": 1})
+        run.log_artifact(tmp_path / "model.pt")
+        run.log_artifact(tmp_path / "model.pt", name="copy")
+        await until(lambda: Cursor.load(spool).position.event_seq >= 3)
+        assert not await asyncio.to_thread(run.wait, "kafka", 0.1)
+        assert "wait(): 2 artifacts, 3.0 KiB, wait for the object store" in caplog.text
+        run.log({"a": 2})
+        await until(lambda: len(transport.rows()) == 2 and Cursor.load(spool).position.row_seq == 2)
+        await asyncio.to_thread(run.finish)
+        assert "2 rows, all sent; 2 artifacts, 3.0 KiB, wait for the object store." in caplog.text
+        objects.down = False
+        assert await asyncio.to_thread(run.wait, "kafka", 60)
+    assert transport.kinds().count("ArtifactLogged") == 2
+
+
 def test_events_that_wait_for_room_are_not_there_yet(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(fd: int, size: int) -> None:
         raise OSError(28, "No space left on device")

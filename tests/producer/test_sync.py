@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from producer.wire import FILES, MemoryObjects, MemoryTransport, Spooled, dead_writer, settings
+from producer.wire import FILES, MemoryObjects, MemoryTransport, Spooled, dead_writer, settings, until
 from runstream.agent.lock import AgentLock
 from runstream.errors import AgentRunning
 from runstream.sync import SyncReport, sync, sync_all
@@ -68,6 +68,22 @@ async def test_artifacts_of_dead_writers_are_uploaded(tmp_path: Path) -> None:
     spool.finish()
     report = await send(tmp_path, MemoryTransport(), objects)
     assert (report.files, len(objects.objects)) == (2, 2)
+
+
+async def test_a_sync_that_is_stopped_during_an_outage_of_the_store_says_what_waits(tmp_path: Path) -> None:
+    spool, transport, objects = Spooled(tmp_path), MemoryTransport(), MemoryObjects()
+    objects.down = True
+    spool.stage("net", FILES)
+    spool.finish()
+    stop = asyncio.Event()
+    going = asyncio.create_task(sync(tmp_path, transport, objects, settings=settings(tmp_path), stop=stop))
+    await until(lambda: transport.kinds() == ["RunStarted", "EventAwaited", "RunFinished"])
+    stop.set()
+    report = await going
+    assert "1 artifact, 6.8 KiB, waits for the object store; sync again" in report.left[str(spool.directory)]
+    objects.down = False
+    report = await send(tmp_path, transport, objects)
+    assert (report.left, report.files, transport.kinds()[-1]) == ({}, 2, "ArtifactLogged")
 
 
 async def test_a_spool_that_cannot_be_read_is_named(tmp_path: Path) -> None:
