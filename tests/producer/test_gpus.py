@@ -115,6 +115,8 @@ def test_a_run_on_a_machine_with_cards_has_samples_of_them(programs: Programs, d
     env = {**SAMPLED, "RUNSTREAM_CONSOLE": "0", "LD_LIBRARY_PATH": str(driver), "CUDA_VISIBLE_DEVICES": "0"}
     assert programs.run("runstream.init()", env=env).returncode == 0
     (directory,) = writers(data_dir)
+    # On a busy machine it may begin after the program has ended.
+    wait_until(lambda: samples(directory), "there is no sample")
     wait_until(lambda: not companions(directory), "it is still there")
     sample = samples(directory)[-1]
     assert sample["gpu.memory_used_bytes", "gpu1"] == 21 * GIB
