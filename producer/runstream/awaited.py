@@ -63,29 +63,47 @@ def remove(directory: Path, seq: int) -> None:
         (directory / DIRECTORY / f"{seq}.json").unlink(missing_ok=True)
 
 
-def load(directory: Path) -> tuple[list[Awaited], list[Path]]:
-    """What is awaited, in the writer's order, and files that cannot be read."""
-    found, damaged = [], []
-    for seq, path in sorted(_records(directory)):
-        try:
-            data = json.loads(path.read_bytes())
-            found.append(Awaited(seq, int(data["time_us"]), dict(data["body"])))
-        except (OSError, ValueError, KeyError, TypeError):
-            damaged.append(path)
-    return found, damaged
+def kept(directory: Path) -> list[int]:
+    """The places of what is awaited, in the writer's order."""
+    return sorted(_numbers(directory))
+
+
+def read(directory: Path, seq: int) -> Awaited:
+    """The record that was kept. Raises OSError, and ValueError when the file is damaged."""
+    data = json.loads((directory / DIRECTORY / f"{seq}.json").read_bytes())
+    try:
+        return Awaited(seq, int(data["time_us"]), dict(data["body"]))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"it is no record: {error!r}") from error
+
+
+def damaged_text(directory: Path, seq: int) -> str:
+    """What there is of a record that cannot be read."""
+    try:
+        return (directory / DIRECTORY / f"{seq}.json").read_text("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def waits(body: Mapping[str, Any]) -> bool:
+    """Whether an event gives up its place. Its record alone says so: whoever sends it again does the same."""
+    return body.get("type") == STAGED or (body.get("type") == "ModelEdited" and bool(body.get("stage")))
 
 
 def is_awaited(directory: Path, before_seq: int) -> bool:
     """Whether an event before this place is."""
-    return any(seq < before_seq for seq, _ in _records(directory))
+    return any(seq < before_seq for seq in _numbers(directory))
 
 
 def amount(directory: Path, before_seq: int | None = None) -> Amount:
     """The artifacts that wait, of those before this place when one is given."""
     total = Amount()
-    for record in load(directory)[0]:
-        if record.body.get("type") == STAGED and (before_seq is None or record.seq < before_seq):
-            total += Amount(1, extent(directory, record.body)[1])
+    for seq in _numbers(directory):
+        if before_seq is None or seq < before_seq:
+            with contextlib.suppress(OSError, ValueError):  # it has just arrived
+                body = read(directory, seq).body
+                if body.get("type") == STAGED:
+                    total += Amount(1, extent(directory, body)[1])
     return total
 
 
@@ -120,14 +138,14 @@ def forget_sent(directory: Path) -> None:
         (directory / DIRECTORY / SENT).unlink(missing_ok=True)
 
 
-def _records(directory: Path) -> Iterator[tuple[int, Path]]:
+def _numbers(directory: Path) -> Iterator[int]:
     try:
-        entries = list(os.scandir(directory / DIRECTORY))
+        with os.scandir(directory / DIRECTORY) as entries:
+            for entry in entries:
+                if match := _RECORD.fullmatch(entry.name):
+                    yield int(match[1])
     except OSError:
         return
-    for entry in entries:
-        if match := _RECORD.fullmatch(entry.name):
-            yield int(match[1]), Path(entry.path)
 
 
 def _replace(directory: Path, name: str, data: object) -> None:

@@ -223,6 +223,84 @@ async def test_a_staged_file_that_is_gone_does_not_hold_up_the_rest(tmp_path: Pa
     assert "model.pt" in kept.read_text()
 
 
+async def test_what_is_ready_at_once_does_not_pile_up_before_brokers_that_are_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runstream.agent.awaiting.MAX_UNACKNOWLEDGED_BYTES", 1)
+    spool, transport, objects = Spooled(tmp_path), MemoryTransport(), MemoryObjects()
+    transport.hold = True
+    stages = [spool.stage(f"net{number}", {"model.pt": bytes([number])}, number) for number in range(5)]
+    spool.finish()
+    async with running(agent_for(tmp_path, transport, objects)):
+        await until(lambda: transport.kinds().count("ArtifactLogged") == 1 and "RunFinished" in transport.kinds())
+        await asyncio.sleep(0.1)
+        assert transport.kinds().count("ArtifactLogged") == 1
+        transport.release()
+        await until(lambda: not any(stage.exists() for stage in stages))
+    assert [event["name"] for event in events_of(transport, "ArtifactLogged")] == [f"net{n}" for n in range(5)]
+
+
+async def test_a_record_that_was_torn_holds_up_nothing_and_is_put_aside(tmp_path: Path) -> None:
+    spool, objects = Spooled(tmp_path), MemoryObjects()
+    spool.stage("net", FILES)
+    spool.stage("other", FILES, 2)
+    spool.finish()
+    objects.down = True
+    first, second = MemoryTransport(), MemoryTransport()
+    async with running(agent_for(tmp_path, first, objects)):
+        await until(lambda: Cursor.load(spool.directory).position.event_seq == 4)
+    (spool.directory / awaited.DIRECTORY / "1.json").write_text('{"time_us": 12')
+    objects.down = False
+    async with running(agent_for(tmp_path, second, objects)):
+        await until(lambda: not spool.directory.exists())
+    assert [event["name"] for event in events_of(second, "ArtifactLogged")] == ["other"]
+    (kept,) = (tmp_path / "refused").iterdir()
+    assert "time_us" in kept.read_text()
+
+
+async def test_a_torn_record_that_the_spool_still_has_is_read_from_there(tmp_path: Path) -> None:
+    spool, transport, objects = Spooled(tmp_path), MemoryTransport(), MemoryObjects()
+    spool.stage("net", FILES)
+    spool.finish()
+    (spool.directory / awaited.DIRECTORY).mkdir()
+    (spool.directory / awaited.DIRECTORY / "1.json").touch()
+    async with running(agent_for(tmp_path, transport, objects)):
+        await until(lambda: not spool.directory.exists())
+    assert in_sequence(transport) == ["RunStarted", "EventAwaited", "RunFinished"]
+    assert [event["name"] for event in events_of(transport, "ArtifactLogged")] == ["net"]
+    assert not (tmp_path / "refused").exists()
+
+
+async def test_an_edit_of_a_stored_version_has_one_form_and_waits_for_no_other(tmp_path: Path) -> None:
+    """Were its place taken by itself or by word of it as it happens, the second of two sendings would be dropped."""
+    spool, transport, objects = Spooled(tmp_path), MemoryTransport(), MemoryObjects()
+    stage = spool.stage("net", FILES)
+    async with running(agent_for(tmp_path, transport, objects)):
+        await until(lambda: not stage.exists())
+        objects.down = True
+        spool.stage("next", {"model.pt": b"other"}, 2)
+        said = {"action": "register", "artifact": "net", "digest": "", "value": "", "note": "", "artifact_project": ""}
+        spool.event("ModelEdited", model="digits", stage="files/1", **said)
+        spool.finish()
+        await until(lambda: "ModelEdited" in transport.kinds() and "RunFinished" in transport.kinds())
+    assert in_sequence(transport) == ["RunStarted", "EventAwaited", "EventAwaited", "EventAwaited", "RunFinished"]
+    (edit,), (logged,) = events_of(transport, "ModelEdited"), events_of(transport, "ArtifactLogged")
+    assert (edit["seq"], edit["digest"]) == (-1, logged["digest"])
+
+
+async def test_the_agent_leaves_when_a_spool_is_removed_while_an_artifact_waits(tmp_path: Path) -> None:
+    spool, transport, objects = Spooled(tmp_path), MemoryTransport(), MemoryObjects()
+    objects.down = True
+    spool.stage("net", FILES)
+    spool.finish()
+    agent = agent_for(tmp_path, transport, objects, stay=False, leave_after_s=0)
+    async with running(agent) as task:
+        await until(lambda: Cursor.load(spool.directory).position.event_seq == 3)
+        shutil.rmtree(spool.directory)
+        await until(task.done)
+    assert [event["lost"] != "" for event in events_of(transport, "EventAwaited")] == [False, True]
+
+
 def test_the_digest_is_that_of_the_sorted_manifest() -> None:
     files = [
         {"path": "b", "sha256": "22", "size": 2},

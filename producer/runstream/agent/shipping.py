@@ -57,8 +57,9 @@ class Agent:
     """Sends what the spools under `directory` hold, until it is stopped.
 
     Memory: at most MAX_IN_FLIGHT_BYTES of messages (and the one being added) are unacknowledged at any time, however
-    long the other side is down and however much is spooled; then reading pauses. To that add at most a frame (0.8 MiB)
-    and 8 MiB of control events behind an upload for each writer, and what the transport needs for itself.
+    long the other side is down and however much is spooled; then reading pauses. To that add at most a frame (0.8 MiB),
+    8 MiB of control events behind media that are hashed and 1 MiB of what the object store was awaited for (and the
+    one being added) for each writer, and what the transport needs for itself.
 
     `stay`: go on when no writer lives and all is acknowledged. `skip_living`: leave the spools of processes that run.
     The lock of the data directory is held while `run` runs. `counters`, `lag` and `tails` may be read at any time from

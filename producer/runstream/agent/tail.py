@@ -13,14 +13,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from runstream import events
+from runstream import awaited, events
 from runstream.agent.arrivals import Arrivals
 from runstream.agent.awaiting import Awaiting, Ways
 from runstream.agent.deposits import MAX_WAITING, Content
 from runstream.agent.ledger import Entry, Ledger
 from runstream.agent.outboxes import Outboxes
 from runstream.agent.uploads import MEDIA, Uploader, media_fields
-from runstream.awaited import STAGED, Awaited
+from runstream.awaited import Awaited
 from runstream.errors import EventNotEncodable, MessageRefused, SpoolError, SpoolVersionError, StagedFileLost
 from runstream.frames import Frame, FrameBuilder
 from runstream.messages import Place
@@ -120,7 +120,7 @@ class Tail:
             release=self._ledger.done,
             failed=self._failed,
         )
-        self._awaiting = Awaiting(directory, ways, actor=actor, tells=tells)
+        self._awaiting = Awaiting(directory, ways, cursor.position, actor=actor, tells=tells)
         self._stages: deque[tuple[Position, Path]] = deque()
         self._media_waiting = 0
         self._arrivals = Arrivals()
@@ -264,11 +264,10 @@ class Tail:
 
     def _send_or_await(self, record: EventRecord, entry: Entry) -> None:
         """What waits for files gives its place in the sequence to word of it, and is sent when they are stored."""
-        if record.body.get("type") != STAGED and record.seq not in self._awaiting:
-            with contextlib.suppress(StagedFileLost):  # what it means is not known yet
-                fields = with_digest(self.directory, record.body)
-                self._send_event(str(fields.pop("type", "")), fields, record, entry)
-                return
+        if not awaited.waits(record.body):
+            fields = with_digest(self.directory, record.body)
+            self._send_event(str(fields.pop("type", "")), fields, record, entry)
+            return
         said = self._awaiting.add(Awaited(record.seq, record.time_us, record.body), entry)
         self._send_event("EventAwaited", said, record, entry)
         self._awaiting.start()
@@ -493,8 +492,10 @@ class Tail:
             delete_acknowledged(self.directory, queryable if self._tracks else position)
         except OSError as error:
             log.warning("writer=%s cursor: %s", self.directory, error)
-            self._save_at = now + 1.0
-            return
+            if self.directory.exists():
+                self._save_at = now + 1.0
+                return
+            # Somebody removed the spool: what was sent is all that there will be of it.
         self._saved_position = position
         self._saved = (position, queryable, self._tracks)
         if finishes:
