@@ -162,7 +162,11 @@ class ArtifactVersion:
                     "A version just logged is visible once the agent has uploaded it."
                 )
             if rows[0]["deleted"] and not deleted:
-                raise ArtifactError(f"{self.name}:{self.asked} was deleted; restore() brings it back while it can.")
+                of = f"{self.name}:{self.asked}"
+                raise ArtifactError(
+                    f"{of} was deleted; restore(), or `runstream artifacts restore {of}`, brings it back while its "
+                    "files are there."
+                )
             self._found = rows[0]
             if self._resolved is not None:
                 self._resolved(self)

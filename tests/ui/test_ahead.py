@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +46,30 @@ async def test_every_page_is_streamlits_document_with_the_scripts_it_needs(
     assert found.text.count("</head>") == 1
     assert 'rel="modulepreload" crossorigin href="./static/js/BidiComponent.' in found.text
     assert 'as="font" type="font/woff2" crossorigin href="./static/media/MaterialSymbols' in found.text
+
+
+async def test_a_database_that_does_not_answer_holds_no_page_and_gathers_no_questions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked, released = [], threading.Event()
+
+    def question(link: Mapping[str, str]) -> None:
+        asked.append(link["number"])
+        released.wait(30)
+
+    monkeypatch.setattr(ahead, "_QUESTIONS", {"runs": question})
+    transport = httpx.ASGITransport(app=Starlette(routes=ahead.routes()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://ui") as client:
+        found = [await client.get("/runs", params={"number": number}) for number in range(100)]
+        assert {one.status_code for one in found} == {200}
+        released.set()
+        for _ in range(300):
+            await client.get("/runs", params={"number": "last"})
+            if "last" in asked:
+                break
+            await asyncio.sleep(0.1)
+    assert "last" in asked
+    assert len([number for number in asked if number != "last"]) == 16
 
 
 def test_the_pages_of_the_address_bar_are_those_of_the_application() -> None:

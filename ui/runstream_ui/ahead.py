@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any
 
 from starlette.requests import Request
@@ -34,6 +35,8 @@ _ICONS = "MaterialSymbols-Rounded"
 _asking = ThreadPoolExecutor(4, thread_name_prefix="runstream-ui-ahead")
 # Of their own: what waits for them holds one of the others.
 _asking_beside = ThreadPoolExecutor(4, thread_name_prefix="runstream-ui-beside")
+# Whoever asks for pages faster than the database answers is not answered ahead.
+_places = BoundedSemaphore(16)
 
 
 def routes() -> list[Route]:
@@ -41,15 +44,19 @@ def routes() -> list[Route]:
 
 
 async def _page(request: Request) -> Response:
-    if question := _QUESTIONS.get(request.url.path.rpartition("/")[2]):
+    question = _QUESTIONS.get(request.url.path.rpartition("/")[2])
+    if question and _places.acquire(blocking=False):
         _asking.submit(_quietly, question, dict(request.query_params))
     return HTMLResponse(_document(), headers={"Cache-Control": "no-cache"})
 
 
 def _quietly(question: Callable[[Mapping[str, str]], None], link: Mapping[str, str]) -> None:
     """Whoever draws the page asks again, and tells what is wrong."""
-    with contextlib.suppress(StorageError, UiError):
-        question(link)
+    try:
+        with contextlib.suppress(StorageError, UiError):
+            question(link)
+    finally:
+        _places.release()
 
 
 def ask_of_runs(link: Mapping[str, str]) -> None:

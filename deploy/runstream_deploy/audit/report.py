@@ -19,6 +19,9 @@ Kind = Literal[
     "damaged spool",
     "wrong summary",
     "wrong curve",
+    "lost file",
+    "missing object",
+    "damaged object",
 ]
 
 
@@ -47,7 +50,7 @@ class Problem:
     what: str
     """For people."""
     rows: int = 0
-    """Sequence numbers for a gap, points for points."""
+    """Sequence numbers for a gap, points for points, files for files."""
     project: str = ""
     run_id: str = ""
     writer: int = 0
@@ -77,6 +80,10 @@ class Report:
     on_the_way_rows: int = 0
     """Rows in a spool or in Kafka that ingest has not come to yet."""
     on_the_way_messages: int = 0
+    on_the_way_files: int = 0
+    """Of artifacts and media, that wait for the object store."""
+    objects: int = 0
+    """Contents that the object store was asked for."""
     dropped_letters: int = 0
     """Messages that an operator let go with `runstream dlq drop`."""
     problems: list[Problem] = dataclasses.field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The audit in its order: gaps, spools, topics, gaps again, rollups.
+"""The audit in its order: gaps, spools, topics, gaps again, files, rollups.
 
 What arrives while it runs must not look lost. So the gaps are asked for first, then where the topics end, and what is a
 gap at the beginning, is neither in a spool nor in Kafka, and is still a gap at the end, is one.
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runstream_deploy.audit import rollups, spools
+from runstream_deploy.audit import files, rollups, spools
 from runstream_deploy.audit.report import MOST_PROBLEMS, Problem, Report, Scope
 from runstream_deploy.audit.spools import SpoolState
 from runstream_deploy.audit.topics import TopicAudit
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
     from runstream.kafka_options import KafkaOptions
+    from runstream.objects import ObjectStore
 
 MOST_GAPS = 100_000
 Progress = Callable[[str, int, int], None]
@@ -39,11 +40,12 @@ async def verify(
     topics: Sequence[str],
     group: str,
     deep: bool = False,
+    store: ObjectStore | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Compares what `scope` means. `options` None: embedded, without topics.
+    """Compares what `scope` means. `options` None: embedded, without topics. `store`: it is asked for each file.
 
-    Changes nothing. Memory does not grow with the topics. Raises KafkaUnreachable, TopicMissing and what
+    Changes nothing. Memory does not grow with the topics. Raises KafkaUnreachable, TopicMissing, StorageError and what
     clickhouse-connect raises.
     """
     report, under_way = Report(), UnderWay()
@@ -56,10 +58,29 @@ async def verify(
     _gaps(client, scope, report, under_way, before, found)
     if not scope.run_id and not scope.project:
         _letters(client, scope, report)
+    if scope.topic.rpartition(".")[2] in ("", "control"):
+        _files(client, scope, report, store, deep=deep, progress=progress)
     if deep:
         rollups.compare(client, scope, report, _part(progress, "rollups"))
     report.note("Spools on other hosts were not looked at: run `runstream verify` or `runstream sync` there.")
     return report
+
+
+def _files(
+    client: Client,
+    scope: Scope,
+    report: Report,
+    store: ObjectStore | None,
+    *,
+    deep: bool,
+    progress: Progress | None,
+) -> None:
+    files.awaited(client, scope, report)
+    if store is not None:
+        files.compare(client, store, scope, report, deep=deep, progress=_part(progress, "objects"))
+        return
+    files.known(client, scope, report)
+    report.note("The object store was not asked; --objects asks it for every file of artifacts and media.")
 
 
 def holes(client: Client, scope: Scope) -> Iterator[tuple[Stream, int, int]]:

@@ -11,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
+    from runstream.objects import ObjectStore
     from runstream.settings import Settings
 
 Url = Annotated[
@@ -52,6 +53,15 @@ def database_url(settings: Settings, *, owner: bool = False) -> str:
     if running is None:
         raise NoDatabase(directory=settings.dir)
     return running.database_url if owner else running.sql_url
+
+
+def store_of(settings: Settings) -> ObjectStore:
+    """The object store of the database that is asked."""
+    from runstream.objects import open_store
+    from runstream_storage.discovery import find_up
+
+    running = None if settings.clickhouse else find_up(settings.dir)
+    return open_store(running.objects_url if running else settings.s3)
 
 
 def check_may_write(client: Client) -> None:

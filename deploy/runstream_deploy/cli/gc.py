@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runstream_deploy.cli.connection import AsJson, Directory, Url, database_url, settings_of
+from runstream_deploy.cli.connection import AsJson, Directory, Url, database_url, settings_of, store_of
 from runstream_deploy.cli.editing import Actor
 from runstream_deploy.cli.exits import FOUND, USAGE, fail, told
 from runstream_deploy.cli.tables import add_row, new_table
@@ -116,15 +116,6 @@ def gc(
         fail(
             "The deletion of the versions is written and not queryable yet; an agent or `runstream up` sends it.", FOUND
         )
-
-
-def store_of(settings: Settings) -> Any:
-    """The object store of the database that is asked."""
-    from runstream.objects import open_store
-    from runstream_storage.discovery import find_up
-
-    running = None if settings.clickhouse else find_up(settings.dir)
-    return open_store(running.objects_url if running else settings.s3)
 
 
 def reasons_against(client: Client, settings: Settings, grace: timedelta) -> str:

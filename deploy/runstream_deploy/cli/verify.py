@@ -8,7 +8,7 @@ from uuid import UUID
 
 import typer
 
-from runstream_deploy.cli.connection import AsJson, Directory, Url, database_url, settings_of
+from runstream_deploy.cli.connection import AsJson, Directory, Url, database_url, settings_of, store_of
 from runstream_deploy.cli.exits import FOUND, USAGE, fail, told
 from runstream_deploy.cli.kafka import DEFAULT_GROUP, Group, kafka_options, running, topic_of, topics_of
 from runstream_deploy.cli.progress import progress_of
@@ -30,6 +30,11 @@ REMEDIES = {
     "damaged spool": "what lies behind the damage is lost, the rest is sent; look at the disk.",
     "wrong summary": "`runstream rebuild RUN`.",
     "wrong curve": "`runstream rebuild RUN`.",
+    "lost file": "log the same content again, where there is a copy.",
+    "missing object": "log the same content again, which uploads it (not by an agent that saw it there in the last "
+    "ten minutes), or bring it back from a copy of the bucket.",
+    "damaged object": "bring it back from a copy of the bucket; or remove it, and log the same content again after ten "
+    "minutes.",
 }
 """What to do, by kind of problem."""
 
@@ -41,6 +46,12 @@ def verify(
     deep: Annotated[
         bool, typer.Option("--deep", help="Compare every value bit by bit, and compute all rollups again.")
     ] = False,
+    objects: Annotated[
+        bool,
+        typer.Option(
+            "--objects", help="Ask the object store for every file of artifacts and media; with --deep, read them."
+        ),
+    ] = False,
     group: Group = DEFAULT_GROUP,
     as_json: AsJson = False,
     clickhouse: Url = None,
@@ -50,14 +61,17 @@ def verify(
 
     What writers announced is compared with what the database covers; each message in Kafka that ingest has committed,
     with its points; the spools of this host, with both. What waits in a spool or in Kafka is on its way, not missing.
-    A step that was logged again counts as its newest version. Nothing is changed. Without RUNSTREAM_KAFKA the spools
-    are compared with the database.
+    A step that was logged again counts as its newest version. Files that are lost on their way to the object store are
+    listed; with --objects each file of artifacts and media must be there. Nothing is changed. Without RUNSTREAM_KAFKA
+    the spools are compared with the database.
 
     Examples:
 
         runstream verify baseline-3 --deep
 
         runstream verify --project digits --json
+
+        runstream verify --objects --deep
     """
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
@@ -90,6 +104,7 @@ def verify(
                     topics=[topic] if topic else topics,
                     group=group,
                     deep=deep,
+                    store=store_of(settings) if objects else None,
                     progress=show,
                 )
             )
@@ -155,6 +170,11 @@ def draw(report: Report, *, deep: bool) -> None:
         f"{report.messages:,} messages ({report.points:,} points) and {report.spools:,} spools of this host compared",
         f"{report.on_the_way_rows:,} rows and {report.on_the_way_messages:,} messages are on their way",
     ]
+    if report.on_the_way_files:
+        lines.append(f"{report.on_the_way_files:,} files are on their way to the object store")
+    if report.objects:
+        read = ", each read to its end" if deep else ""
+        lines.append(f"the object store was asked for {report.objects:,} contents{read}")
     if deep:
         lines.append(f"{report.compared:,} values compared bit by bit, rollups of {report.runs:,} runs computed again")
     if report.superseded:

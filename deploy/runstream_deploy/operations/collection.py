@@ -106,7 +106,7 @@ def collect(
     found = Collected()
     oldest_us = int((now - grace).timestamp() * 1e6)
     protected: set[str] | None = None
-    for prefix in _ranges(named_count(client)):
+    for prefix in ranges(named_count(client)):
         named = {
             one.sha256: one
             for block in named_objects(client, prefix=prefix, deleted_before=now - grace)
@@ -161,7 +161,7 @@ def staged_contents(spool_dirs: Iterable[Path]) -> set[str]:
     return found
 
 
-def _ranges(names: int) -> list[str]:
+def ranges(names: int) -> list[str]:
     """Beginnings of sha256 that split so many names into parts that fit into memory."""
     if names <= RANGE_NAMES:
         return [""]
