@@ -48,9 +48,9 @@ class FileState(NamedTuple):
 class Uploads(Protocol):
     """The part of an object store that the agent needs."""
 
-    def renew(self, key: str) -> bool:
-        """Whether the whole object is there; then it counts as new, so that no collection removes it before the event
-        that names it is in the database."""
+    def renew(self, key: str, size: int) -> bool:
+        """Whether the whole object, of `size` bytes, is there; then it counts as new, so that no collection removes it
+        before the event that names it is in the database. One of another length is as none: it is stored again."""
 
     def put_file(self, key: str, path: Path, sha256: str, seen: FileState | None = None) -> None:
         """Stores the file at `path` under `key`; all of it or nothing.
@@ -145,8 +145,8 @@ class StoreOpenedLater:
         if close is not None:
             close()
 
-    def renew(self, key: str) -> bool:
-        return self._opened().renew(key)
+    def renew(self, key: str, size: int) -> bool:
+        return self._opened().renew(key, size)
 
     def put_file(self, key: str, path: Path, sha256: str, seen: FileState | None = None) -> None:
         self._opened().put_file(key, path, sha256, seen)

@@ -167,10 +167,10 @@ class MemoryObjects:
         self.down = False
         self.puts = 0
 
-    def renew(self, key: str) -> bool:
+    def renew(self, key: str, size: int) -> bool:
         if self.down:
             raise ConnectionError("the store is down")
-        return key in self.objects
+        return len(self.objects.get(key, b"")) == size and key in self.objects
 
     def put_file(self, key: str, path: Path, sha256: str, seen: FileState | None = None) -> None:
         self.puts += 1

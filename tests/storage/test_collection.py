@@ -33,8 +33,8 @@ class Slow:
         self._meanwhile: Callable[[], object] | None = meanwhile
         self.puts: list[bytes] = []
 
-    def renew(self, key: str) -> bool:
-        return self._store.renew(key)
+    def renew(self, key: str, size: int) -> bool:
+        return self._store.renew(key, size)
 
     def put_file(self, key: str, path: Path, sha256: str, seen: FileState | None = None) -> None:
         if path.name == Path(LAST).name and self._meanwhile is not None:
@@ -124,7 +124,7 @@ def test_a_short_upload_is_not_looked_for_again(tmp_path: Path) -> None:
     objects = Slow(store, 1, lambda: None)
     renewed: list[str] = []
     renew = objects.renew
-    objects.renew = lambda key: renewed.append(key) or renew(key)  # type: ignore[method-assign, func-returns-value]
+    objects.renew = lambda key, size: renewed.append(key) or renew(key, size)  # type: ignore[method-assign, func-returns-value]
     upload(tmp_path / "writer", objects, {FIRST: b"first", LAST: b"last"}, lambda: 0.0)
     assert len(renewed) == 2
 

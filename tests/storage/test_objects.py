@@ -113,14 +113,25 @@ def test_bytes_under_a_content_key_must_be_that_content(store: ObjectStore) -> N
 
 def test_an_object_that_is_wanted_again_counts_as_new(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runstream_storage.objects.s3.RENEW_AFTER_S", -3600)
-    assert not store.renew("k")
+    assert not store.renew("k", 4)
     store.put_bytes("k", b"data")
     before = store.stat("k").modified_us
     deadline = time.monotonic() + 60
     while store.stat("k").modified_us == before and time.monotonic() < deadline:
-        assert store.renew("k")
+        assert store.renew("k", 4)
         time.sleep(0.1)  # stores tell times in seconds
     assert store.stat("k").modified_us > before
+    with store.open("k") as stream:
+        assert stream.read() == b"data"
+
+
+def test_an_object_of_another_length_is_as_none_and_is_stored_again(store: ObjectStore, tmp_path: Path) -> None:
+    path = tmp_path / "whole"
+    path.write_bytes(b"data")
+    store.put_bytes("k", b"dat")
+    assert not store.renew("k", 4)
+    store.put_file("k", path, sha256(b"data"))
+    assert store.renew("k", 4)
     with store.open("k") as stream:
         assert stream.read() == b"data"
 
@@ -143,7 +154,7 @@ def test_who_wants_an_object_that_a_collection_looks_at_waits_for_the_outcome(
     monkeypatch.setattr(store, "stat", watched)
     with ThreadPoolExecutor(1) as pool:
         with removing(store, [key]) as marked:
-            wanted = pool.submit(store.renew, key)
+            wanted = pool.submit(store.renew, key, 4)
             assert looked.wait(60)
             assert marked()
             if removed:
@@ -160,7 +171,7 @@ def test_a_collection_that_goes_on_is_waited_for_only_so_long(
     key = object_key(sha256(b"data"))
     store.put_bytes(key, b"data")
     with removing(store, [key]), pytest.raises(ObjectStoreUnavailable, match="a collection removes"):
-        store.renew(key)
+        store.renew(key, 4)
 
 
 def test_the_mark_of_a_collection_that_died_holds_nobody_up(tmp_path: Path) -> None:
@@ -169,7 +180,7 @@ def test_the_mark_of_a_collection_that_died_holds_nobody_up(tmp_path: Path) -> N
     store.put_bytes(key, b"data")
     store.put_bytes(mark_of(key), b"")
     os.utime(tmp_path / mark_of(key), (1, 1))
-    assert store.renew(key)
+    assert store.renew(key, 4)
 
 
 def test_a_part_of_an_object_can_be_read(store: ObjectStore) -> None:

@@ -33,8 +33,8 @@ REMEDIES = {
     "lost file": "log the same content again, where there is a copy.",
     "missing object": "log the same content again, which uploads it (not by an agent that saw it there in the last "
     "ten minutes), or bring it back from a copy of the bucket.",
-    "damaged object": "bring it back from a copy of the bucket; or remove it, and log the same content again after ten "
-    "minutes.",
+    "damaged object": "bring it back from a copy of the bucket; or remove it and log the same content again ten "
+    "minutes later.",
 }
 """What to do, by kind of problem."""
 

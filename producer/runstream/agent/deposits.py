@@ -113,7 +113,8 @@ class Deposits:
         if self._is_remembered(sha256):
             return content
         began = self._clock()
-        if await self._insist(path, lambda: self._in_thread(lambda: self._objects.renew(object_key(sha256)))):
+        key = object_key(sha256)
+        if await self._insist(path, lambda: self._in_thread(lambda: self._objects.renew(key, content.size))):
             self._remember(sha256, began)
             return content
         log.warning("%s is gone from the store before it was announced; it is sent again", path)
@@ -203,7 +204,7 @@ class Deposits:
     def _put(self, path: Path, content: Content) -> bool:
         """Whether the store did not have it."""
         key = object_key(content.sha256)
-        if self._objects.renew(key):
+        if self._objects.renew(key, content.size):
             return False
         self._objects.put_file(key, path, content.sha256, content.state)
         return True

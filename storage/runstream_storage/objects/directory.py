@@ -84,9 +84,11 @@ class DirectoryStore:
     def exists(self, key: str) -> bool:
         return self._path(key).is_file()
 
-    def renew(self, key: str) -> bool:
-        """Whether the object is there; its time becomes now, and a collection that runs leaves it."""
+    def renew(self, key: str, size: int) -> bool:
+        """Whether the object is there in its whole `size`; its time becomes now, and a collection leaves it."""
         try:
+            if self.stat(key).size != size:
+                return False
             os.utime(self._path(key))
         except FileNotFoundError:
             return False

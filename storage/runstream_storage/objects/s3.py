@@ -160,13 +160,16 @@ class S3Store:
             return False
         return True
 
-    def renew(self, key: str) -> bool:
-        """Whether the object is there; an older one is copied onto itself, inside the store, and not removed by a
-        collection that runs."""
+    def renew(self, key: str, size: int) -> bool:
+        """Whether the object is there in its whole `size`; an older one is copied onto itself, inside the
+        store, and not removed by a collection that runs."""
         from minio.commonconfig import REPLACE, CopySource
 
         try:
-            if time.time() - self.stat(key).modified_us / 1e6 > RENEW_AFTER_S:
+            found = self.stat(key)
+            if found.size != size:
+                return False
+            if time.time() - found.modified_us / 1e6 > RENEW_AFTER_S:
                 with self._translated(key):
                     source = CopySource(self.bucket, key)
                     self._client.copy_object(self.bucket, key, source, metadata_directive=REPLACE)
