@@ -54,7 +54,7 @@ class Group:
         asked = [ConsumerGroupTopicPartitions(self.name)]
         admin = AdminClient(self._options)  # kept by a name: its futures never end once it is collected
         found = admin.list_consumer_group_offsets(asked, request_timeout=TIMEOUT_S)[self.name].result()
-        return any(place.metadata for place in found.topic_partitions)
+        return any(_has_metadata(place) for place in found.topic_partitions)
 
     def lag(self) -> int:
         """Messages that are not committed as durable."""
@@ -85,3 +85,11 @@ class Group:
         for place in moved.topic_partitions:
             if place.error is not None:
                 raise KafkaException(place.error)
+
+
+def _has_metadata(place: TopicPartition) -> bool:
+    """librdkafka may give metadata with what lies behind it in memory (its issue 4649), which need not be UTF-8."""
+    try:
+        return bool(place.metadata)
+    except UnicodeDecodeError:
+        return True
