@@ -3,10 +3,12 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -335,6 +337,62 @@ async def test_the_lock_keeps_a_second_agent_out(tmp_path: Path) -> None:
         with pytest.raises(AgentRunning, match=str(os.getpid())):
             await agent_for(tmp_path, MemoryTransport()).run(asyncio.Event())
     assert holder(tmp_path / "agent.lock") is None
+
+
+async def test_an_agent_whose_data_directory_is_removed_leaves_whatever_it_waits_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shipping, "STOP_WITHIN_S", 0.1)
+    data_dir = tmp_path / "data"
+    spool, transport = Spooled(data_dir), MemoryTransport()
+    transport.hold = True
+    spool.log(0, loss=1.0)
+    spool.finish()
+    task = asyncio.create_task(agent_for(data_dir, transport, stay=False).run(asyncio.Event()))
+    await until(lambda: transport.rows())
+    await asyncio.sleep(0.5)
+    assert not task.done()
+    shutil.rmtree(data_dir)
+    await asyncio.wait_for(task, 30)
+    assert not data_dir.exists()
+
+
+async def test_a_lock_that_is_removed_is_taken_again_and_nothing_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shipping, "STOP_WITHIN_S", 0.1)
+    spool, transport = Spooled(tmp_path), MemoryTransport()
+    lock = tmp_path / "agent.lock"
+    for first, stay in ((0, True), (2, False)):
+        async with running(agent_for(tmp_path, transport, stay=stay)):
+            spool.log(first, loss=1.0)
+            await until(partial(at_least, transport, first + 1))
+            before = lock.stat().st_ino
+            lock.rename(tmp_path / f"removed-{stay}")
+            await until(partial(is_taken_anew, lock, before))
+            spool.log(first + 1, loss=1.0)
+            await until(partial(at_least, transport, first + 2))
+    spool.writer.abandon()
+
+
+def at_least(transport: MemoryTransport, rows: int) -> bool:
+    """Whether so many rows came, each counted once."""
+    return len({row[0] for row in transport.rows()}) >= rows
+
+
+def is_taken_anew(lock: Path, before: int) -> bool:
+    return holder(lock) == os.getpid() and lock.stat().st_ino != before
+
+
+async def test_an_agent_whose_lock_another_one_took_leaves(tmp_path: Path) -> None:
+    transport = MemoryTransport()
+    task = asyncio.create_task(agent_for(tmp_path, transport).run(asyncio.Event()))
+    await until(lambda: holder(tmp_path / "agent.lock") == os.getpid())
+    other = tmp_path / "other.lock"
+    with AgentLock(other):
+        other.replace(tmp_path / "agent.lock")
+        with pytest.raises(AgentRunning):
+            await asyncio.wait_for(task, 30)
 
 
 def test_a_killed_agent_leaves_no_lock(tmp_path: Path) -> None:

@@ -44,6 +44,17 @@ class AgentLock:
         os.pwrite(self._fd, f"{os.getpid()}\nspool version {VERSION}\n".encode(), 0)
         return self
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the file was removed or replaced: others do not find this lock, and may take one of their own."""
+        try:
+            found, ours = self._path.stat(), os.fstat(self._fd)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False  # a directory that cannot be looked into now
+        return (found.st_dev, found.st_ino) != (ours.st_dev, ours.st_ino)
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:

@@ -122,22 +122,25 @@ class Agent:
         await self._transport.start()
         try:
             while True:
-                with AgentLock(self._lock):
+                with AgentLock(self._lock) as lock:
                     try:
-                        await self._serve(stop)
+                        await self._serve(stop, lock)
                     finally:
                         await self._settle()
                 # A process that found the lock held a moment ago relies on us.
-                if stop.is_set() or self._stay or not any(self._openable()):
+                if stop.is_set() or not (self._stay or any(self._openable())):
                     return
         finally:
             await self._uploader.close()
             await self._transport.close()
 
-    async def _serve(self, stop: asyncio.Event) -> None:
+    async def _serve(self, stop: asyncio.Event, lock: AgentLock) -> None:
         quiet_since: float | None = None
         while not stop.is_set():
             now = time.monotonic()
+            if lock.is_lost:
+                log.warning("%s is gone, with its directory or alone: what was read is let go", self._lock)
+                return
             self._discover(now)
             behind = await self._round(stop)
             self._ask_what_is_queryable(now)
