@@ -33,7 +33,7 @@ def test_each_script_that_pages_draw_with_is_named_once_and_those_of_the_documen
     assert named == ["js/Bidi.js", "js/arrow.js", "js/Html.js", "media/icons.woff2"]
 
 
-@pytest.mark.parametrize("path", ["/", *(f"/{page}" for page in ahead.PAGES)])
+@pytest.mark.parametrize("path", ["/", *(f"/{page}" for page in ahead.PAGES if page != "runs")])
 async def test_every_page_is_streamlits_document_with_the_scripts_it_needs(
     path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -48,6 +48,16 @@ async def test_every_page_is_streamlits_document_with_the_scripts_it_needs(
     assert 'as="font" type="font/woff2" crossorigin href="./static/media/MaterialSymbols' in found.text
 
 
+@pytest.mark.parametrize(
+    ("asked", "leads_to"), [("/runs", "./"), ("/runs?project=a%20b&size=25", "./?project=a%20b&size=25")]
+)
+async def test_the_first_page_is_found_by_its_name_too(asked: str, leads_to: str) -> None:
+    transport = httpx.ASGITransport(app=Starlette(routes=ahead.routes()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://ui") as client:
+        found = await client.get(asked)
+    assert (found.status_code, found.headers["location"]) == (307, leads_to)
+
+
 async def test_a_database_that_does_not_answer_holds_no_page_and_gathers_no_questions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -57,14 +67,14 @@ async def test_a_database_that_does_not_answer_holds_no_page_and_gathers_no_ques
         asked.append(link["number"])
         released.wait(30)
 
-    monkeypatch.setattr(ahead, "_QUESTIONS", {"runs": question})
+    monkeypatch.setattr(ahead, "_QUESTIONS", {"": question})
     transport = httpx.ASGITransport(app=Starlette(routes=ahead.routes()))
     async with httpx.AsyncClient(transport=transport, base_url="http://ui") as client:
-        found = [await client.get("/runs", params={"number": number}) for number in range(100)]
+        found = [await client.get("/", params={"number": number}) for number in range(100)]
         assert {one.status_code for one in found} == {200}
         released.set()
         for _ in range(300):
-            await client.get("/runs", params={"number": "last"})
+            await client.get("/", params={"number": "last"})
             if "last" in asked:
                 break
             await asyncio.sleep(0.1)

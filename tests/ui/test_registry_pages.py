@@ -54,6 +54,9 @@ def world(module_database: str, tmp_path_factory: pytest.TempPathFactory) -> tup
     registry.model("reader", "describe", value=f"Reads {HOSTILE}")
     registry.awaits(filled.run_ids[1], f"late {HOSTILE}")
     registry.awaits(filled.run_ids[1], "never", lost="files/1/w.bin is gone before it was uploaded")
+    for number in range(30):
+        registry.awaits(filled.run_ids[2], f"waits {number}")
+    registry.awaits(filled.run_ids[2], "never", lost="gone")
     registry.attribute(gone, "deleted", actor="eve")
     registry.attribute(train, "name", "renamed by ada")
     registry.close()
@@ -165,10 +168,20 @@ def test_a_run_shows_what_waits_for_the_object_store_and_what_is_lost(
     app = opened.open("run", project="digits", run=world[1].run_ids[1], tab="Artifacts")
     assert not app.exception
     shown = _html(app)
-    assert shown.index("late &lt;") < shown.index(">pending<") < shown.index(">never<") < shown.index(">lost<")
+    assert shown.index(">never<") < shown.index(">lost<") < shown.index("late &lt;") < shown.index(">pending<")
     assert "its files are on their way to the object store" in shown
     assert "5.00 GiB" in shown or "5.0 GiB" in shown or "5 GiB" in shown
     assert "files/1/w.bin is gone before it was uploaded" in shown
+
+
+def test_of_many_artifacts_that_are_not_there_the_lost_ones_are_told_first(
+    opened: Pages, world: tuple[str, Filled, Path]
+) -> None:
+    shown = texts(opened.open("run", project="digits", run=world[1].run_ids[2], tab="Artifacts"))
+    assert shown.index(">never<") < shown.index("waits 0")
+    assert "waits 18" in shown
+    assert "waits 19" not in shown
+    assert "The first 20 of 31 that are not there: 1 lost, 30 on their way." in shown
 
 
 def test_an_artifact_that_is_not_there_is_told(opened: Pages) -> None:

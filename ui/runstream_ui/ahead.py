@@ -19,7 +19,7 @@ from threading import BoundedSemaphore
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from runstream_storage.errors import StorageError
@@ -28,6 +28,7 @@ from runstream_ui.errors import UiError
 from runstream_ui.listing import Listing
 
 PAGES = ("runs", "run", "compare", "artifacts", "models", "sql", "health", "changes", "trash")
+_FIRST = "runs"
 # What the Runs page draws, and the others as well, as the manifest of Streamlit's scripts calls it.
 _DRAWN = ("BidiComponent", "Selectbox", "TextInput", "Checkbox", "Html", "Button", "Pagination")
 _ICONS = "MaterialSymbols-Rounded"
@@ -40,7 +41,14 @@ _places = BoundedSemaphore(16)
 
 
 def routes() -> list[Route]:
-    return [Route(path, _page, methods=["GET"]) for path in ("/", *(f"/{name}" for name in PAGES))]
+    pages = [Route(path, _page, methods=["GET"]) for path in ("/", *(f"/{name}" for name in PAGES if name != _FIRST))]
+    return [*pages, Route(f"/{_FIRST}", _first, methods=["GET"])]
+
+
+async def _first(request: Request) -> Response:
+    """Streamlit knows its first page by no name, and tells who asks for it by name that there is no such page."""
+    query = request.url.query
+    return RedirectResponse(f"./?{query}" if query else "./")
 
 
 async def _page(request: Request) -> Response:
@@ -91,7 +99,6 @@ def _project(link: Mapping[str, str]) -> str:
 
 _QUESTIONS: dict[str, Callable[[Mapping[str, str]], None]] = {
     "": ask_of_runs,
-    "runs": ask_of_runs,
     "run": ask_of_run,
 }
 

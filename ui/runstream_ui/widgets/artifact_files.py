@@ -57,7 +57,8 @@ def artifact_links(
 
 
 def _awaited(project: str, run_id: str, awaited: Sequence[AwaitedArtifact]) -> None:
-    for one in awaited[:_BOXES]:
+    lost = sum(one.state == "lost" for one in awaited)
+    for one in sorted(awaited, key=lambda one: one.state != "lost")[:_BOXES]:
         facts = [in_html(one.type), formats.size(one.size), formats.plural(one.n_files, "file")]
         facts.append(f'<span title="{formats.utc(one.at)}">logged {formats.age(one.at, datetime.now(UTC))}</span>')
         word = "its files are on their way to the object store" if one.state == "pending" else in_html(one.reason)
@@ -66,7 +67,9 @@ def _awaited(project: str, run_id: str, awaited: Sequence[AwaitedArtifact]) -> N
             f'<span class="rs-chip">{one.state}</span><span class="rs-line">{" · ".join([word, *facts])}</span></div>'
         )
     if len(awaited) > _BOXES:
-        st.caption(f"The first {_BOXES} of {len(awaited)} that are not there.")
+        st.caption(
+            f"The first {_BOXES} of {len(awaited)} that are not there: {lost} lost, {len(awaited) - lost} on their way."
+        )
     pending = tuple(one.at for one in awaited if one.state == "pending")
     if pending:
         part = st.fragment(guarded(_ask), run_every=_ASK_EVERY_S, key="awaited-artifacts")
