@@ -14,7 +14,7 @@ from runstream.secret_shapes import MASK, PEM, PEM_BEGIN, PEM_END, SHAPES, Patte
 __all__ = ["MASK", "LineMasker", "is_secret_name", "mask_command", "mask_lines", "mask_text", "mask_value"]
 
 ROUNDS = 4
-_NAME_PIECES = ("pass", "pw", "secret", "token", "key", "cred", "jwt", "_pat", "auth")
+_NAME_PIECES = ("pass", "pw", "secret", "token", "key", "cred", "jwt", "_pat", "-pat", "auth")
 """Lower-case; each name that `secrecy` knows holds one of them."""
 _LONG_RUN = b"a" * 20
 """Every shape without a test of its own in `_may_have_shape` has a run of so many letters, digits, - and _."""
@@ -156,12 +156,16 @@ def _masked(text: str, template: bytes) -> tuple[str, bool]:
         or "cred" in low
         or "jwt" in low
         or "_pat" in low
+        or "-pat" in low
         or "auth" in low
         or _may_have_shape(low, template)
         or ("-" in low and (" -" in low or '"-' in low or "'-" in low or "-cli " in low))
         or " login " in low
         or " alias set " in low
         or "sqlplus" in low
+        or "net use " in low
+        or "http-basic" in low
+        or " obscure " in low
     ):
         return text, False
     for _ in range(ROUNDS):
@@ -196,6 +200,9 @@ def _may_have_shape(low: str, template: bytes) -> bool:
         or "-----begin" in low
         or "sig=" in low
         or "eyj" in low
+        or (":0000:" in low and " " not in low)
+        or "pwd={" in low
+        or "password={" in low
         or "identified " in low
         or ("(" in low and ("auth" in low or "login(" in low or "s0" in low))
         or ("://" in low and ("@" in low or "?" in low or "hook" in low))

@@ -97,6 +97,17 @@ COMMANDS = (
         rf"((?<![\w.-])htpasswd{_REST}{_GAP}-[a-zA-Z]{{0,6}}b[a-zA-Z]{{0,6}}{_GAP}[^\s'\"\x00]{{1,200}}{_GAP}[^\s'\"\x00]{{1,200}}{_GAP})"
         + _VALUE,
     ),
+    _command(
+        "poetry pdm",
+        rf"((?<![\w.-])(?:poetry|pdm){_GAP}config{_GAP}(?:--?[\w-]{{1,30}}{_GAP}){{0,3}}(?:pypi-token\.[\w-]{{1,60}}{_GAP}"
+        rf"|http-basic\.[\w-]{{1,60}}{_GAP}[^\s'\"\x00]{{1,200}}{_GAP}|(?:repository|pypi)\.[\w.-]{{0,60}}password{_GAP})){_VALUE}",
+    ),
+    _command("rclone", rf"((?<![\w.-])rclone{_GAP}obscure{_GAP}){_VALUE}"),
+    _command(
+        "net",
+        rf"(?i)((?<![\w.-])net(?:\.exe)?{_GAP}use{_GAP}{_REST}/user:[^\s'\"\x00]{{1,200}}{_GAP}|(?<![\w.-])net(?:\.exe)?{_GAP}use{_GAP}"
+        rf"(?:\w:{_GAP})?\\{{2,4}}[^\s'\"\x00]{{1,200}}{_GAP}(?=[^\s/]{{1,200}}{_GAP}/user:))(?!/){_VALUE}",
+    ),
     # What is given to a program that reads a password from its input.
     _command(
         "echo printf",

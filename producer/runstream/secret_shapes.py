@@ -52,6 +52,23 @@ SHAPES = (
         ),
         rf"\1{MASK}",
     ),
+    # What OAuth sends a browser back with: good once, for minutes.
+    Shape(("code=",), Pattern(r"([?&]code=)(?!\*\*\*)(?=[^&\s\"'<>#]{0,200}[0-9])[\w.~/%+-]{20,}"), rf"\1{MASK}"),
+    # A value of ODBC in braces, which stand there because it has a sign in it; `{password}` is a place to fill in.
+    Shape(
+        ("pwd={", "password={"),
+        Pattern(
+            r"(\b(?:pwd|password)=\{)(?=[^{}\n]{0,200}[0-9])(?=[^{}\n]{0,200}[;@#$%^&*?+=/\\-])(?:[^{}\n]|\}\}){4,400}(?=\})",
+            re.IGNORECASE,
+        ),
+        rf"\1{MASK}",
+    ),
+    # A line of .pgpass: host, port, database, user, password.
+    Shape(
+        (":5432:", ":6432:"),
+        Pattern(r"((?<![\w:.-])[\w.*-]{1,200}:[56]432:[\w.*-]{1,100}:[\w.*@-]{1,100}:)(?!\*\*\*)[^\s\"'<>]{4,400}"),
+        rf"\1{MASK}",
+    ),
     Shape(
         ("hooks.slack.com", "discord", "outlook.office", "webhook"),
         Pattern(
