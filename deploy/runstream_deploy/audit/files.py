@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runstream.objects import object_key
 from runstream_deploy.audit.report import Kind, Problem, Report, Scope
-from runstream_deploy.operations.collection import ranges
+from runstream_deploy.operations.collection import RANGE_NAMES, ranges
 from runstream_storage.errors import ObjectNotFound
 from runstream_storage.execution import ask, rows, statement
 from runstream_storage.queries.retention import named_count
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 AT_ONCE = 16
 CHUNK_BYTES = 1 << 20
 SHOW_EVERY = 100
+NAMES_OF_A_QUESTION = 1_000_000
+"""For which the database needs half a GiB; where only those that are not stored come back, we need next to none."""
 
 
 class Content(NamedTuple):
@@ -94,7 +96,7 @@ def compare(
 def _contents(client: Client, scope: Scope, *, stored: bool) -> Iterator[tuple[list[Content], int]]:
     """In lists that fit into memory and are about equally long, each with how many follow. Each is read to its end
     before you see it: to read objects takes its time."""
-    prefixes = ranges(named_count(client))
+    prefixes = ranges(named_count(client), RANGE_NAMES if stored else NAMES_OF_A_QUESTION)
     for place, prefix in enumerate(prefixes, 1):
         found = ask(client, statement("audit_files"), _of(scope, stored, prefix)).result_rows
         yield [Content(*row) for row in found], len(prefixes) - place

@@ -161,11 +161,11 @@ def staged_contents(spool_dirs: Iterable[Path]) -> set[str]:
     return found
 
 
-def ranges(names: int) -> list[str]:
-    """Beginnings of sha256 that split so many names into parts that fit into memory."""
-    if names <= RANGE_NAMES:
+def ranges(names: int, at_once: int = RANGE_NAMES) -> list[str]:
+    """Beginnings of sha256 that split so many names into parts of `at_once` or fewer, or into 256."""
+    if names <= at_once:
         return [""]
-    if names <= RANGE_NAMES * len(HEX):
+    if names <= at_once * len(HEX):
         return list(HEX)
     return [first + second for first in HEX for second in HEX]
 
