@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -142,3 +144,32 @@ def test_the_doctor_finds_a_broker_that_does_not_answer(runner: CliRunner, monke
     (broker,) = [one for one in findings if one["subject"] == "Kafka"]
     assert not broker["ok"]
     assert "RUNSTREAM_KAFKA" in broker["remedy"]
+
+
+IMPORTING = """
+import sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "runstream_deploy.cli.app":
+            raise {error}
+
+sys.meta_path.insert(0, Finder())
+from runstream_deploy.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        ("KeyboardInterrupt", 130, ""),
+        ("ModuleNotFoundError('no typer', name='typer')", 1, "pip install 'runstream[storage]'"),
+    ],
+)
+def test_a_command_that_is_stopped_or_cannot_begin_leaves_no_trace(error: str, code: int, said: str) -> None:
+    program = IMPORTING.replace("{error}", error)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

@@ -19,4 +19,6 @@ def main() -> None:
             file=sys.stderr,
         )
         raise SystemExit(1) from None
+    except KeyboardInterrupt:  # while all that a command needs is imported
+        raise SystemExit(130) from None
     app()
