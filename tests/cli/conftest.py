@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from typer.testing import CliRunner, Result
 from cli.place import Place, configure
 from cli.stack import Runstream, Stack
 from ingest.ingest_worker import WorkerProcess
+from runstream.agent.lock import holder
 from runstream.settings import VARIABLES
 from runstream_deploy.cli.app import app
 from runstream_storage.discovery import find_up
@@ -102,6 +104,11 @@ def full(
     }
     with WorkerProcess(kafka.bootstrap, database, topic_prefix):
         yield configure(monkeypatch, values)
+    # One that waits until the end of a run is queryable would ask a broker that is gone for ever.
+    for lock in tmp_path.glob("*/agent.lock"):
+        with contextlib.suppress(ProcessLookupError):
+            if pid := holder(lock):
+                os.kill(pid, signal.SIGTERM)
 
 
 @pytest.fixture
