@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runstream_deploy.cli.connection import AsJson, Url, database_url, settings_of
+from runstream_deploy.cli.connection import AsJson, Url, database_url, settings_of, store_of
 from runstream_deploy.cli.exits import FOUND, RUNNING, STOPPED, USAGE, fail, told
 from runstream_deploy.cli.kafka import running
 from runstream_deploy.cli.progress import progress_of
@@ -75,11 +75,9 @@ def sync(
 
 def target_of(settings: Settings) -> tuple[Callable[[Path], Transport], Uploads, Callable[[], str]]:
     """A transport for each directory, the object store, and what keeps them waiting now, if anything."""
-    from runstream.objects import open_store
-    from runstream_storage.discovery import find_up
-
     if settings.kafka:
         from runstream.kafka import KafkaTransport
+        from runstream.objects import open_store
 
         return lambda _: KafkaTransport(settings), open_store(settings.s3), lambda: ""
     from runstream_ingest.embedded import EmbeddedIngest
@@ -92,7 +90,6 @@ def target_of(settings: Settings) -> tuple[Callable[[Path], Transport], Uploads,
             f"`runstream up --dir {settings.dir}`.",
             USAGE,
         )
-    up = None if settings.clickhouse else find_up(settings.dir)
     made: list[EmbeddedIngest] = []
 
     def connect(directory: Path) -> Transport:
@@ -103,7 +100,7 @@ def target_of(settings: Settings) -> tuple[Callable[[Path], Transport], Uploads,
         found = [text for one in made for what, text in one.health.problems.items() if what != "start"]
         return f"Waiting: {found[0][:80]}" if found else ""
 
-    return connect, open_store(up.objects_url if up else settings.s3), trouble
+    return connect, store_of(settings), trouble
 
 
 async def stoppable(
