@@ -79,9 +79,7 @@ def test_other_bytes_of_the_same_length_are_found_by_a_deep_look(filled: Place) 
     ]
 
 
-def test_what_is_lost_on_its_way_is_a_problem_and_what_is_on_its_way_is_none(
-    embedded: Place, file: Callable[..., Path]
-) -> None:
+def test_what_is_lost_on_its_way_is_a_problem_and_what_is_on_its_way_is_none(embedded: Place) -> None:
     with embedded.run("one") as run:
         run.log({"loss": 1.0})
     running = find_up(embedded.settings.dir)

@@ -170,7 +170,7 @@ class MemoryObjects:
     def renew(self, key: str, size: int) -> bool:
         if self.down:
             raise ConnectionError("the store is down")
-        return len(self.objects.get(key, b"")) == size and key in self.objects
+        return key in self.objects and len(self.objects[key]) == size
 
     def put_file(self, key: str, path: Path, sha256: str, seen: FileState | None = None) -> None:
         self.puts += 1

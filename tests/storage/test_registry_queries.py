@@ -660,6 +660,9 @@ def test_objects_that_versions_and_media_name_are_live(client: Client, pen: Pen,
     named = {one.sha256: one.kind for block in queries.named_objects(client) for one in block if not one.needed}
     assert named == {"bb02": "artifact", "dd04": "media"}
     assert queries.named_count(client) == 8
+    assert queries.named_count(client, project="vision") == 8
+    assert queries.named_count(client, project="other") == 0
+    assert [queries.named_count(client, run_id=run) for run in runs] == [6, 1, 1]
     pen.attribute(runs[2], "deleted")
     assert live(client) == {"aa01": 1, "cc03": 3}
 

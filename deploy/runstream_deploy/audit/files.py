@@ -5,7 +5,6 @@ A file is one object for all that name it, so a content is looked up once, whoev
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -14,8 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from runstream.objects import object_key
 from runstream_deploy.audit.report import Kind, Problem, Report, Scope
 from runstream_deploy.operations.collection import RANGE_NAMES, ranges
-from runstream_storage.errors import ObjectNotFound
-from runstream_storage.execution import ask, rows, statement
+from runstream_storage.errors import ChecksumMismatch, ObjectNotFound
+from runstream_storage.execution import rows
+from runstream_storage.objects.keys import copy_checked
 from runstream_storage.queries.retention import named_count
 
 if TYPE_CHECKING:
@@ -57,10 +57,7 @@ def known(client: Client, scope: Scope, report: Report) -> None:
     """Media whose bytes the database knows to be on their way, or lost."""
     for block, _ in _contents(client, scope, stored=False):
         for content in block:
-            if content.state == "pending":
-                report.on_the_way_files += 1
-            else:
-                _add(report, content, "lost file", "its file was gone before it was sent")
+            _not_there(report, content)
 
 
 def compare(
@@ -77,16 +74,16 @@ def compare(
 
     Raises StorageError when the database or the store does not answer.
     """
-    found = partial(_found, store, deep=deep)
+    damage = partial(_damage, store, deep=deep)
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="runstream-verify") as pool:
         for block, blocks_left in _contents(client, scope, stored=True):
             total = report.objects + len(block) * (1 + blocks_left)
-            for content, (kind, text) in zip(block, pool.map(found, block), strict=True):
+            for content, text in zip(block, pool.map(damage, block), strict=True):
                 report.objects += 1
-                if kind == "missing object" and content.state == "pending":
-                    report.on_the_way_files += 1
-                elif kind:
-                    _add(report, content, kind, text)
+                if text is None:
+                    _not_there(report, content)
+                elif text:
+                    _add(report, content, "damaged object", text)
                 if progress is not None and report.objects % SHOW_EVERY == 0:
                     progress(report.objects, total)
         if progress is not None:
@@ -96,38 +93,40 @@ def compare(
 def _contents(client: Client, scope: Scope, *, stored: bool) -> Iterator[tuple[list[Content], int]]:
     """In lists that fit into memory and are about equally long, each with how many follow. Each is read to its end
     before you see it: to read objects takes its time."""
-    prefixes = ranges(named_count(client), RANGE_NAMES if stored else NAMES_OF_A_QUESTION)
+    at_once = RANGE_NAMES if stored else NAMES_OF_A_QUESTION
+    prefixes = ranges(named_count(client, project=scope.project, run_id=scope.run_id), at_once)
+    of = {"project": scope.project, "run": scope.run_id, "stored": int(stored)}
     for place, prefix in enumerate(prefixes, 1):
-        found = ask(client, statement("audit_files"), _of(scope, stored, prefix)).result_rows
+        found = rows(client, "audit_files", **of, prefix=prefix)
         yield [Content(*row) for row in found], len(prefixes) - place
 
 
-def _of(scope: Scope, stored: bool, prefix: str = "") -> dict[str, object]:
-    return {"project": scope.project, "run": scope.run_id, "stored": int(stored), "prefix": prefix}
-
-
-def _found(store: ObjectStore, content: Content, *, deep: bool) -> tuple[Kind | None, str]:
-    """What is wrong with the object, and how; None: nothing."""
+def _damage(store: ObjectStore, content: Content, *, deep: bool) -> str | None:
+    """What is wrong with the object, empty when nothing is; None: it is not there."""
     key = object_key(content.sha256)
     try:
         size = store.stat(key).size
         if size != content.size:
-            return "damaged object", f"{key} has {size:,} bytes in place of {content.size:,}"
-        if deep and (sha256 := _hashed(store, key)) != content.sha256:
-            return "damaged object", f"{key} has other bytes: their sha256 is {sha256}"
+            return f"{key} has {size:,} bytes in place of {content.size:,}"
+        if deep:
+            with store.open(key) as source:
+                copy_checked(source, len, key=key, expected=content.sha256, chunk=CHUNK_BYTES)  # copied nowhere
     except ObjectNotFound:
-        if content.state == "lost":
-            return "lost file", "its file was gone before it was sent"
-        return "missing object", f"{key}, {content.size:,} bytes, is not in the object store"
-    return None, ""
+        return None
+    except ChecksumMismatch as error:
+        return f"{key} has other bytes: their sha256 is {error.found}"
+    return ""
 
 
-def _hashed(store: ObjectStore, key: str) -> str:
-    digest = hashlib.sha256()
-    with store.open(key) as source:
-        while data := source.read(CHUNK_BYTES):
-            digest.update(data)
-    return digest.hexdigest()
+def _not_there(report: Report, content: Content) -> None:
+    """What it means that the store does not have it, by what the database knows."""
+    if content.state == "pending":
+        report.on_the_way_files += 1
+    elif content.state == "lost":
+        _add(report, content, "lost file", "its file was gone before it was sent")
+    else:
+        what = f"{object_key(content.sha256)}, {content.size:,} bytes, is not in the object store"
+        _add(report, content, "missing object", what)
 
 
 def _add(report: Report, content: Content, kind: Kind, text: str) -> None:

@@ -73,9 +73,9 @@ def named_objects(
         raise translate(error) from error
 
 
-def named_count(client: Client) -> int:
-    """About how many rows `named_objects` reads."""
-    return int(rows(client, "named_count")[0][0])
+def named_count(client: Client, *, project: str = "", run_id: str = "") -> int:
+    """About how many rows `named_objects` reads; or how many of them are of a project or a run."""
+    return int(rows(client, "named_count", project=project, run=run_id)[0][0])
 
 
 def removable_versions(client: Client, now: datetime, *, projects: Sequence[str] = ()) -> list[RemovableVersion]:
